@@ -1,0 +1,1 @@
+"""Words everybody shares: plain Python, no framework, no floor below."""

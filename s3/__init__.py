@@ -1,0 +1,1 @@
+"""The S3 door: wire protocol in, one call to a verb, wire protocol out."""
