@@ -1,0 +1,1 @@
+"""Operator commands: `cluster` and `drive`."""

@@ -1,0 +1,1 @@
+"""Schema of zones, nodes, drives, segments and shards."""

@@ -1,0 +1,1 @@
+"""One drive seen from a client: the `ShardStore` protocol and its implementations."""
