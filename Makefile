@@ -1,0 +1,75 @@
+# The everyday commands. `make help` lists them; each bootstraps what it needs into .venv.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+STAMP := $(VENV)/.installed
+# The first interpreter that really starts and is new enough (a version manager's shim may not).
+FIND_PYTHON = for p in python3.12 python3.11 python3 python3.13 python3.14 python; do \
+	"$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { echo "$$p"; break; }; done
+PYTEST_WORKERS ?= 2
+# A test that fails is tried twice more, because other people's load can starve a two-core machine of
+# seconds; every rerun is printed as R with its traceback at the end (-rR) and is a bug to mend, not a pass to enjoy.
+PYTEST_FLAGS ?= -n $(PYTEST_WORKERS) --dist loadfile --timeout 300 --reruns 2 -rR
+TESTS ?= tests
+
+.PHONY: help venv venv-dev run test lint types format bench chaos clients conformance lock clean
+
+help: ## List these commands
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+venv: $(STAMP) ## Make .venv with everything that running and testing need
+
+$(STAMP): requirements/base.txt requirements/test.txt
+	@python="$$($(FIND_PYTHON))"; \
+	if [ -z "$$python" ]; then echo "objstore needs Python 3.11 or newer with the venv module (Debian: apt install python3-venv)." >&2; exit 1; fi; \
+	if ! [ -x $(PYTHON) ] || ! $(PYTHON) -c '' 2>/dev/null; then \
+		echo "Making $(VENV) with $$($$python --version)"; rm -rf $(VENV); "$$python" -m venv $(VENV) || exit 1; fi
+	@echo "Installing the pinned dependencies into $(VENV)"
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --prefer-binary \
+		-r requirements/base.txt -r requirements/test.txt
+	@touch $@
+
+venv-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed-dev: $(STAMP) requirements/dev.txt
+	@$(PYTHON) -m pip install --quiet --disable-pip-version-check --prefer-binary -r requirements/dev.txt
+	@touch $@
+
+run: venv ## Start the whole store on this machine (Ctrl-C stops it, a second run resumes it)
+	@exec $(PYTHON) -m objstore_site.local
+
+test: venv ## Run every test on real PostgreSQL and Redis; a rerun after a failure is printed and is a bug
+	$(PYTHON) -m pytest $(PYTEST_FLAGS) $(TESTS)
+
+lint: venv-dev ## Check format, style and the floors of the house
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/lint-imports
+
+format: venv-dev ## Rewrite files in the house format and mend what can be mended
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+types: venv-dev ## mypy, strict on core, jobs, storage_nodes, objects, s3
+	$(VENV)/bin/mypy
+
+bench: venv ## Measure throughput and latency of a store of its own
+	$(PYTHON) -m benchmarks
+
+chaos: venv ## The long campaign: kill processes at every failpoint, remove drives, replay the ledger
+	$(PYTHON) -m pytest -p no:randomly --timeout 1800 -m chaos tests/chaos
+
+clients: venv ## Standard clients (awscli, s5cmd, boto3, ...) against a live store
+	$(PYTHON) -m pytest --timeout 900 -m clients tests/clients
+
+conformance: venv ## One suite over every shard store and every policy
+	$(PYTHON) -m pytest $(PYTEST_FLAGS) tests/conformance
+
+lock: ## Resolve requirements/*.in afresh and pin the result
+	@bash requirements/lock.sh "$$($(FIND_PYTHON))"
+
+clean: ## Remove caches and .venv (never the store's data)
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +
