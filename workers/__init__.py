@@ -1,0 +1,1 @@
+"""One module per background activity, and what runs them: dispatcher, runner, beat."""
