@@ -1,0 +1,1 @@
+"""What a running store left in its home for those who measure it."""
