@@ -95,7 +95,7 @@ class Metrics:
 class Nodes:
     """Storage nodes and how others reach them."""
     host: str = setting("127.0.0.1", "Address node daemons listen on.")
-    port: int = setting("9101", "Port of the first node daemon of this host; the others follow.", kind=text.port)
+    port: int = setting("9101", "Port of the first node daemon of this host; the others follow.", kind=text.port, env="OBJSTORE_NODE_PORT")
     key_file: Path = setting("$home/keys/node.key", "File with the key that authenticates gateways and workers to nodes.")
     socket_dir: Path = setting("$home/run", "Directory of the Unix sockets that hand out file descriptors.")
     descriptors: bool = setting("true", "Use file descriptors from nodes of the same host instead of HTTP.")
@@ -181,8 +181,9 @@ class Cluster:
     nodes: int = setting("3", "Node daemons, each in a zone of its own.", kind=text.positive)
     drives: int = setting("4", "Drives of each node.", kind=text.positive)
     tenant: str = setting("default", "Name of the first tenant.")
-    access_key: str = setting("", "Access key of the first tenant's root; empty: one is made up.")
-    secret_key: str = setting("", "Secret of that key; empty: one is made up.")
+    access_key: str = setting("", "Access key of the first tenant's root; empty: one is made up.", env="OBJSTORE_ROOT_ACCESS_KEY")
+    secret_key: str = setting("", "Secret of that key; empty: one is made up.", env="OBJSTORE_ROOT_SECRET_KEY")
+    admin_password: str = setting("", "Password of the console's user `admin`; empty: one is made up.", env="OBJSTORE_ADMIN_PASSWORD")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,7 +199,7 @@ class Proof:
 class Config:
     """Everything a process is told at start."""
 
-    home: Path = setting(".objstore", "Directory of everything this store keeps on this machine.")
+    home: Path = setting("var", "Directory of everything this store keeps on this machine.")
     database: Database
     redis: Redis
     s3: S3
