@@ -1,11 +1,15 @@
 """Zones, nodes and drives as rows.
 
 Here: what an operator declares (zone, weight, draining) and what health observes (states, space).
-Not here: segments and shards (`segment` and its tables are read and written by SQL only).
+Not here: segments and shards (`segment_models`, read and written by SQL only).
 """
 
 from django.db import models
 from django.db.models import Q
+
+from storage_nodes.segment_models import RetiredLayout, Segment, SegmentShard
+
+__all__ = ["Drive", "Node", "RetiredLayout", "Segment", "SegmentShard", "Zone"]
 
 
 class Zone(models.Model):

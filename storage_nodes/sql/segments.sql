@@ -1,0 +1,138 @@
+-- Who may put bytes into which segment, and what follows when that ends.
+--
+-- Locks: every function here takes its segments in the order of their ids, after keys and buckets.
+-- Whoever adds extents holds the segment FOR SHARE; whoever changes its state holds it FOR UPDATE
+-- or updates the row. All are VOLATILE under READ COMMITTED: a statement after the lock sees what
+-- was committed before the lock was granted.
+
+-- segments_admit: may newly appended bytes be committed? One answer per given id, in its order.
+-- 'open'    bytes appended to a pack segment: it must still be open in the epoch they were written in
+-- 'writing' an upload's own segment: it must still be the writer's, in its epoch
+CREATE FUNCTION segments_admit(ids uuid[], epochs integer[], kinds text[])
+RETURNS boolean[] LANGUAGE plpgsql AS $$
+DECLARE
+    answer boolean[];
+BEGIN
+    PERFORM 1 FROM segment s WHERE s.id = ANY (ids) ORDER BY s.id FOR SHARE;
+    SELECT array_agg(coalesce(s.state = asked.kind AND s.epoch = asked.epoch, false) ORDER BY asked.at)
+      INTO answer
+      FROM unnest(ids, epochs, kinds) WITH ORDINALITY AS asked (id, epoch, kind, at)
+      LEFT JOIN segment s ON s.id = asked.id;
+    RETURN coalesce(answer, '{}');
+END
+$$;
+
+-- segments_referable: may extents that name these segments be added (Complete, copy)?
+CREATE FUNCTION segments_referable(ids uuid[])
+RETURNS boolean[] LANGUAGE plpgsql AS $$
+DECLARE
+    answer boolean[];
+BEGIN
+    PERFORM 1 FROM segment s WHERE s.id = ANY (ids) ORDER BY s.id FOR SHARE;
+    SELECT array_agg(coalesce(s.state IN ('open', 'sealed', 'stored'), false) ORDER BY asked.at)
+      INTO answer
+      FROM unnest(ids) WITH ORDINALITY AS asked (id, at)
+      LEFT JOIN segment s ON s.id = asked.id;
+    RETURN coalesce(answer, '{}');
+END
+$$;
+
+-- segments_stored: the upload that wrote these segments commits; called after segments_admit said
+-- yes, in the same transaction. Coded ones are then stored, staged ones sealed and owed to encode.
+-- Shards that were not durable in time are owed to repair, before everything else.
+CREATE FUNCTION segments_stored(ids uuid[])
+RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    it record;
+BEGIN
+    FOR it IN
+        SELECT s.id, s.layout, s.epoch, s.drives, s.storage_policy
+          FROM segment s WHERE s.id = ANY (ids) AND s.state = 'writing' ORDER BY s.id FOR NO KEY UPDATE
+    LOOP
+        UPDATE segment SET
+            state = CASE WHEN it.layout = 'coded' THEN 'stored' ELSE 'sealed' END,
+            live_bytes = size, owner = NULL, lease_until = NULL, sealed_at = now(), changed = now()
+        WHERE id = it.id;
+        PERFORM segment_owe_missing(it.id, it.epoch, it.drives, 0);
+        IF it.layout = 'replicated' AND it.storage_policy LIKE 'ec-%' THEN
+            PERFORM owe('encode', it.id::text);
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- segment_owe_missing: a row for every shard without a drive, and one repair for all of them.
+CREATE FUNCTION segment_owe_missing(
+    the_id uuid, the_epoch integer, the_drives integer[], the_priority integer
+) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    IF NOT 0 = ANY (the_drives) THEN
+        RETURN;
+    END IF;
+    INSERT INTO segment_shard (segment_id, epoch, index, drive_id, state, noticed)
+    SELECT the_id, the_epoch, drive.at - 1, NULL, 'missing', now()
+      FROM unnest(the_drives) WITH ORDINALITY AS drive (id, at)
+     WHERE drive.id = 0
+        ON CONFLICT DO NOTHING;
+    PERFORM owe('repair', the_id::text, the_priority);
+END
+$$;
+
+-- segment_seal: no commit of new bytes can follow. The owner calls it with what it knows; for an
+-- expired lease the seal job gives the owner it read, or NULL for whoever it is, and no lengths.
+-- A copy that was closed early stays readable as the prefix it is; a repair is owed for it.
+-- True when this call sealed it.
+CREATE FUNCTION segment_seal(
+    the_id uuid, the_epoch integer, the_owner text, the_size bigint, the_confirmed bigint[]
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    it segment%ROWTYPE;
+    missing boolean;
+BEGIN
+    UPDATE segment SET
+        state = 'sealed', size = greatest(size, coalesce(the_size, 0)),
+        confirmed = coalesce(the_confirmed, confirmed),
+        owner = NULL, lease_until = NULL, sealed_at = now(), changed = now()
+    WHERE id = the_id AND epoch = the_epoch AND state = 'open'
+      AND (the_owner IS NULL OR owner = the_owner)
+    RETURNING * INTO it;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    IF it.storage_policy LIKE 'ec-%' THEN
+        PERFORM owe('encode', it.id::text);
+    END IF;
+    INSERT INTO segment_shard (segment_id, epoch, index, drive_id, state, noticed)
+    SELECT it.id, it.epoch, copy.at - 1, nullif(it.drives[copy.at], 0), 'missing', now()
+      FROM unnest(it.confirmed) WITH ORDINALITY AS copy (length, at)
+     WHERE the_confirmed IS NOT NULL AND copy.length < it.size
+        ON CONFLICT DO NOTHING;
+    GET DIAGNOSTICS missing = ROW_COUNT;
+    IF missing THEN
+        PERFORM owe('repair', it.id::text);
+    END IF;
+    RETURN true;
+END
+$$;
+
+-- segment_noticed: a read met a shard that is gone or does not verify. Nothing is owed for a layout
+-- that has moved on meanwhile, nor for an open segment, whose owner closes its own copies.
+CREATE FUNCTION segment_noticed(the_id uuid, the_epoch integer, the_index integer, the_state text)
+RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    on_drive integer;
+BEGIN
+    SELECT s.drives[the_index + 1] INTO on_drive
+      FROM segment s
+     WHERE s.id = the_id AND s.epoch = the_epoch AND s.state IN ('sealed', 'stored') FOR SHARE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO segment_shard AS known (segment_id, epoch, index, drive_id, state, noticed)
+    VALUES (the_id, the_epoch, the_index, nullif(on_drive, 0), the_state, now())
+        ON CONFLICT (segment_id, epoch, index) DO UPDATE SET state = excluded.state
+        WHERE known.state <> 'moving';
+    PERFORM owe('repair', the_id::text);
+    RETURN true;
+END
+$$;
