@@ -274,6 +274,17 @@ def config() -> Config:
     return _current
 
 
+def install(new: Config) -> None:
+    """Make this the configuration of the process (entry points, before anything else reads it)."""
+    global _current
+    _current = new
+
+
+def default_environment(name: str, value: str) -> None:
+    """Set a variable of another library where nobody set it."""
+    os.environ.setdefault(name, value)
+
+
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment for a child process, with changes."""
     return {**os.environ, **(changes or {})}

@@ -1,0 +1,32 @@
+#!/usr/bin/env python
+"""Commands of the store. They reach the running store of `$OBJSTORE_HOME` (default `./var`) by themselves."""
+
+import os
+import sys
+
+from django.core.management import execute_from_command_line
+from django.db.utils import OperationalError
+
+from core.config import config
+from core.errors import ConfigurationError
+from objstore_site.running import reach_running_store
+
+
+def main() -> None:
+    """Run one command; a store that cannot be reached is one sentence, not a traceback."""
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "objstore_site.settings")
+    try:
+        reach_running_store()
+        execute_from_command_line(sys.argv)
+    except ConfigurationError as why:
+        sys.exit(f"The configuration cannot be used: {why}")
+    except OperationalError as why:
+        if config().database.url:
+            sys.exit(f"The database does not answer: {why}")
+        sys.exit(
+            f"No store runs in {config().home}. Start it with `make run`, or set OBJSTORE_HOME or DATABASE_URL."
+        )
+
+
+if __name__ == "__main__":
+    main()
