@@ -1,10 +1,11 @@
 """A small, strict S3 client on raw sockets, for load: as little Python per operation as possible.
 
-Here: signing a request head ahead of the clock, one keep-alive connection, bodies compared while they
-arrive. Not here: retries, redirects, XML; whoever drives it decides what an answer means.
+Here: signing a request head ahead of the clock, one keep-alive connection, bodies compared while
+they arrive. Not here: retries, redirects, XML; whoever drives it decides what an answer means.
 
-Promise: an answer is returned only if it was framed rightly to its last byte and, where a body was
-expected, every byte of it was compared. A connection that failed in any way is closed, never reused.
+Promise: an answer is returned only if it was framed rightly to its last byte and, where a body
+was expected, every byte of it was compared. A connection that failed in any way is closed, never
+reused.
 """
 
 from __future__ import annotations
@@ -87,7 +88,8 @@ class Signer:
         day = stamp[:8]
         target = quote(path, safe="/-_.~")
         text = "&".join(
-            f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in sorted(query)
+            f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}"
+            for name, value in sorted(query)
         )
         fields = {
             "host": self._host_header,
@@ -115,7 +117,7 @@ class Signer:
 
 
 class Expected:
-    """What a body must be: pieces of buffers that are compared as the bytes arrive (a memcmp each)."""
+    """What a body must be: pieces, compared as the bytes arrive (a memcmp each)."""
 
     __slots__ = ("_at", "_piece", "_pieces")
 

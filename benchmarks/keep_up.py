@@ -1,8 +1,9 @@
 """`python -m benchmarks.keep_up --home HOME`: do the workers keep up with 4 KiB PUTs?
 
-A burst of five seconds gives the rate to compare with; then, once everything is coded, PUTs go on for
-`--seconds`. Meanwhile the segment table is read each second. Exit status 1 when a segment of 4 MiB or
-more stayed uncoded for over 60 s, when less than 80 % of the burst's rate was kept, or on any error.
+A burst of five seconds gives the rate to compare with; then, once everything is coded, PUTs go on
+for `--seconds`. Meanwhile the segment table is read each second. Exit status 1 when a segment of
+4 MiB or more stayed uncoded for over 60 s, when less than 80 % of the burst's rate was kept, or
+on any error.
 """
 
 from __future__ import annotations
@@ -57,7 +58,9 @@ async def watch(url: str, seen: Uncoded, min_bytes: int, stop: asyncio.Event) ->
             await asyncio.sleep(1)
 
 
-async def put_for(signer: Signer, bucket: str, prefix: str, seconds: float, connections: int) -> float:
+async def put_for(
+    signer: Signer, bucket: str, prefix: str, seconds: float, connections: int
+) -> float:
     """PUT small objects for that long; the rate reached."""
     body = os.urandom(BODY_SIZE)
     sha256 = hashlib.sha256(body).hexdigest()
@@ -82,7 +85,9 @@ async def put_for(signer: Signer, bucket: str, prefix: str, seconds: float, conn
     return done / (time.perf_counter() - start)
 
 
-async def measure(home: Path, *, seconds: float, connections: int, min_bytes: int) -> tuple[float, float, Uncoded]:
+async def measure(
+    home: Path, *, seconds: float, connections: int, min_bytes: int
+) -> tuple[float, float, Uncoded]:
     signer = Signer(Access.of_home(home))
     url = database_url(home)
     bucket = f"keep-up-{os.getpid()}"
@@ -116,8 +121,11 @@ def main() -> int:
             min_bytes=arguments.min_bytes,
         )
     )
-    print(f"burst {burst:,.0f} PUT/s; over {arguments.seconds:.0f} s {kept:,.0f} PUT/s = {kept / burst:.0%}")
-    print(f"{len(seen.first)} segments filled; the longest stayed uncoded for {seen.longest_s:.0f} s")
+    print(f"burst {burst:,.0f} PUT/s")
+    print(f"over {arguments.seconds:.0f} s {kept:,.0f} PUT/s = {kept / burst:.0%}")
+    print(
+        f"{len(seen.first)} segments filled; the longest stayed uncoded for {seen.longest_s:.0f} s"
+    )
     return 1 if seen.longest_s > arguments.wait_s or kept < arguments.keep * burst else 0
 
 

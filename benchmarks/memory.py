@@ -1,7 +1,9 @@
-"""`python -m benchmarks.memory --home HOME`: the memory of gateway workers while large bodies stream.
+"""`python -m benchmarks.memory --home HOME`: the memory of gateway workers while large bodies
+stream.
 
-Eight uploads and eight downloads of 1 GiB at once; the resident set of every gateway process is sampled
-throughout. Exit status 1 when any reached the limit, or when any body came back different.
+Eight uploads and eight downloads of 1 GiB at once; the resident set of every gateway process is
+sampled throughout. Exit status 1 when any reached the limit, or when any body came back
+different.
 """
 
 from __future__ import annotations
@@ -43,7 +45,9 @@ class Streams:
 
     async def down(self, path: str) -> None:
         connection = Connection(self._signer.host, self._signer.port)
-        answer = await connection.ask(self._signer.head("GET", path), expected=Expected(self._pieces))
+        answer = await connection.ask(
+            self._signer.head("GET", path), expected=Expected(self._pieces)
+        )
         connection.close()
         if answer.status != 200:
             raise Fault(f"GET {path}: {answer.status} {answer.body[:200]!r}")

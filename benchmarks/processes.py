@@ -1,7 +1,8 @@
 """What the processes of one store use: CPU time and memory, by role, read from /proc.
 
-Here: finding every process that belongs to a home (its environment names the home, or it works inside
-it, as PostgreSQL does), naming its role, adding up its times. Not here: starting or stopping anything.
+Here: finding every process that belongs to a home (its environment names the home, or it works
+inside it, as PostgreSQL does), naming its role, adding up its times. Not here: starting or
+stopping anything.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """`python -m benchmarks.s3`: PUT, GET, HEAD and DELETE at several sizes, printed as one table.
 
-Requests are signed and bodies hashed before the clock starts; one raw keep-alive connection per worker;
-every body is compared with what was put. An operation counts only when its status is right and its
-content verified; anything else is an error, and any error makes the exit status 1. Each cell is run
-`--runs` times and the median is shown. CPU is user + system time of every process of the store's home.
+Requests are signed and bodies hashed before the clock starts; one raw keep-alive connection per
+worker; every body is compared with what was put. An operation counts only when its status is
+right and its content verified; anything else is an error, and any error makes the exit status 1.
+Each cell is run `--runs` times and the median is shown. CPU is user + system time of every
+process of the store's home.
 """
 
 from __future__ import annotations
@@ -89,7 +90,7 @@ class Ask:
 
 
 class Bodies:
-    """Distinct bodies of one size that share one buffer; the tag at the end makes hashing each cheap."""
+    """Distinct bodies that share one buffer; the tag at the end makes hashing each cheap."""
 
     def __init__(self, size: int, *, signed: bool) -> None:
         self.size = size
@@ -317,7 +318,9 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--payload", choices=["signed", "unsigned"], default="signed")
-    parser.add_argument("--no-single", action="store_true", help="leave the one-connection cells out")
+    parser.add_argument(
+        "--no-single", action="store_true", help="leave the one-connection cells out"
+    )
     parser.add_argument("--out", help="write every cell of every run as JSON")
     arguments = parser.parse_args()
     cells = asyncio.run(measure(arguments))
