@@ -1,0 +1,1 @@
+"""The whole store on this machine: `python -m objstore_site.local`, which is `make run`."""
