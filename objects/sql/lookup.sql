@@ -1,0 +1,73 @@
+-- look_up: the questions of many requests, answered in one snapshot, one row each, in order.
+--
+-- Every step is a probe of a unique index, whatever the planner thinks of tables that are small today:
+-- therefore the settings. `versions`: NULL asks for the current version, the nil uuid for the null one.
+-- `wants`: 0 revisions only, 1 the version too, with where its bytes are.
+
+-- Where the bytes of a version are: [[segment, offset, record_size, skip, length, policy, layout, state,
+-- epoch, drives, size, cell_size, confirmed, shards amiss], ...] in order.
+CREATE FUNCTION look_up(
+    access_keys text[], buckets text[], keys text[], versions uuid[], wants integer[]
+) RETURNS TABLE (
+    key_revision bigint, user_revision bigint, tenant_revision bigint,
+    bucket_id uuid, bucket_revision bigint, owner_revision bigint,
+    id uuid, is_latest boolean, is_marker boolean, is_null boolean, size bigint, etag text,
+    last_modified timestamptz, headers text, metadata text, tags text, checksums text, parts text,
+    storage_class text, storage_policy text, extra text, places text
+) LANGUAGE plpgsql STABLE
+SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
+BEGIN
+    RETURN QUERY
+    SELECT k.revision, u.revision, t.revision, b.id, b.revision, o.revision,
+           v.id, v.is_latest, v.is_marker, v.is_null, v.size, v.etag, v.last_modified,
+           v.headers::text, v.metadata::text, v.tags::text, v.checksums::text, v.parts::text,
+           v.storage_class, v.storage_policy,
+           CASE WHEN v.acl IS NULL AND v.owner_id IS NULL AND v.lock_mode IS NULL
+                     AND NOT v.lock_hold AND v.replication IS NULL AND v.encryption IS NULL THEN NULL
+           ELSE jsonb_build_object(
+               'acl', v.acl, 'owner_id', v.owner_id, 'lock_mode', v.lock_mode,
+               'lock_until', v.lock_until, 'lock_hold', v.lock_hold,
+               'replication', v.replication, 'encryption', v.encryption)::text END,
+           CASE WHEN v.size > 0 THEN (
+               SELECT json_agg(json_build_array(
+                   e.segment_id, e."offset", e.record_size, e.skip, e.length, s.storage_policy,
+                   s.layout, s.state, s.epoch, s.drives, s.size, s.cell_size, s.confirmed,
+                   (SELECT count(*) FROM segment_shard x
+                    WHERE x.segment_id = s.id AND x.epoch = s.epoch AND x.state <> 'moving')
+               ) ORDER BY e.position)::text
+               FROM extent e JOIN segment s ON s.id = e.segment_id WHERE e.version_id = v.id
+           ) END
+    FROM unnest(access_keys, buckets, keys, versions, wants)
+        WITH ORDINALITY AS q (access_key, bucket, key, version, want, place)
+    LEFT JOIN access_key k ON k.id = q.access_key
+    LEFT JOIN account_user u ON u.id = k.user_id
+    LEFT JOIN tenant t ON t.id = u.tenant_id
+    LEFT JOIN bucket b ON b.name = q.bucket
+    LEFT JOIN tenant o ON o.id = b.tenant_id
+    LEFT JOIN LATERAL (
+        (SELECT * FROM version n
+         WHERE q.want > 0 AND q.version IS NULL AND n.bucket_id = b.id AND n.key = q.key
+         ORDER BY n.rank LIMIT 1)
+        UNION ALL
+        SELECT * FROM version n
+        WHERE q.want > 0 AND n.id = q.version AND n.bucket_id = b.id AND n.key = q.key
+              AND NOT n.is_null
+        UNION ALL
+        SELECT * FROM version n
+        WHERE q.want > 0 AND q.version = '00000000-0000-0000-0000-000000000000'
+              AND n.bucket_id = b.id AND n.key = q.key AND n.is_null
+    ) v ON true
+    ORDER BY q.place;
+END
+$$;
+
+-- Where the bytes of one version are now; for a reader whose location went stale.
+CREATE FUNCTION look_places(the_version uuid) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT json_agg(json_build_array(
+        e.segment_id, e."offset", e.record_size, e.skip, e.length, s.storage_policy,
+        s.layout, s.state, s.epoch, s.drives, s.size, s.cell_size, s.confirmed,
+        (SELECT count(*) FROM segment_shard x
+         WHERE x.segment_id = s.id AND x.epoch = s.epoch AND x.state <> 'moving')
+    ) ORDER BY e.position)::text
+    FROM extent e JOIN segment s ON s.id = e.segment_id WHERE e.version_id = the_version
+$$;
