@@ -57,8 +57,8 @@ class Lanes:
         name: str = "objstore",
     ) -> None:
         self._conninfo = _conninfo(settings, name)
-        self._timeout_s = settings.answer_timeout_s
-        self._lock_timeout_ms = int(settings.lock_timeout_s * 1000)
+        # The server gives up first, with an answer; this is for when it does not answer at all.
+        self._timeout_s = settings.answer_timeout_s + 5
         self._lanes = {
             LOOKUP: _Lane(self._connect, lookup or settings.lookup_connections),
             COMMIT: _Lane(self._connect, commit or settings.commit_connections),
@@ -97,7 +97,10 @@ class Lanes:
     async def transaction(self, role: str = MISC) -> AsyncIterator[_Connection]:
         """Several statements in one transaction. A COMMIT whose answer is lost raises `UnknownOutcome`."""
         lane = self._lanes[role]
-        held = await lane.take()
+        try:
+            held = await lane.take()
+        except _ConnectionLost as lost:
+            raise DatabaseUnavailable() from lost.__cause__
         try:
             connection = held.connection
             await connection.execute("begin")
