@@ -7,10 +7,11 @@ Promise: an unknown `OBJSTORE_*` variable or a value that cannot be used refuses
 in one message. What operators change at run time (weights, quotas, pauses) are rows, not configuration.
 """
 
+# ruff: noqa: RUF009  one line per setting; `setting` makes a dataclass field
+
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import Field, dataclass, field, fields, replace
@@ -333,8 +334,3 @@ def _home_field() -> Field[Any]:
 
 def _default_and_doc(one: Field[Any]) -> tuple[str, str]:
     return one.metadata["default"], one.metadata["doc"]
-
-
-def python() -> str:
-    """The interpreter child processes are started with."""
-    return sys.executable

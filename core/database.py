@@ -15,7 +15,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from time import monotonic
-from typing import Any, LiteralString, cast
+from typing import Any
 
 import orjson
 import psycopg
@@ -130,7 +130,7 @@ class Lanes:
         try:
             async with asyncio.timeout(self._timeout_s):
                 cursor = held.cursor
-                await cursor.execute(cast(LiteralString, sql), params)
+                await cursor.execute(sql.encode(), params)
                 rows = await cursor.fetchall() if cursor.description is not None else []
             if writes and held.was_cut_short:
                 raise _ConnectionLost(is_stale=False, is_unsent=False)
@@ -285,8 +285,8 @@ def _conninfo(settings: Database, name: str) -> str:
 
 def _is_answer(why: BaseException) -> bool:
     """Whether the server itself said so, so that the outcome is known."""
-    state = getattr(why, "sqlstate", None)
-    return bool(state) and not state.startswith(_FATAL)
+    state: str | None = getattr(why, "sqlstate", None)
+    return state is not None and not state.startswith(_FATAL)
 
 
 async def _roll_back(connection: _Connection) -> None:

@@ -6,6 +6,8 @@ An error class that is ours (no S3 code of that name) says with `seen_as` which 
 Details given as keywords become extra elements of the S3 error body: `NoSuchKey(key="a")` -> `<Key>a</Key>`.
 """
 
+# ruff: noqa: E501  one line per entry, whatever its length
+
 from __future__ import annotations
 
 from typing import ClassVar

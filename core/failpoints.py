@@ -47,7 +47,7 @@ class _Arming:
 class Failpoint:
     """One named place."""
 
-    __slots__ = ("name", "point", "doc", "arming")
+    __slots__ = ("arming", "doc", "name", "point")
 
     def __init__(self, name: str, point: str, doc: str) -> None:
         self.name = name

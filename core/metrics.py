@@ -8,6 +8,8 @@ Counters of processes that ended are folded into `retired.json`, so that sums ne
 over living processes only.
 """
 
+# ruff: noqa: E501  one line per entry, whatever its length
+
 from __future__ import annotations
 
 import fcntl
@@ -30,7 +32,7 @@ BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 class Metric:
     """One line of the table. `values` maps label values to a number (or bucket counts and a sum)."""
 
-    __slots__ = ("name", "kind", "doc", "labels", "values")
+    __slots__ = ("doc", "kind", "labels", "name", "values")
 
     def __init__(self, name: str, kind: str, doc: str, *labels: str) -> None:
         assert name not in table, name

@@ -12,6 +12,7 @@ from __future__ import annotations
 import calendar
 import email.utils
 import hmac
+import time
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
 
@@ -50,13 +51,13 @@ class Claim:
     __slots__ = (
         "access_key",
         "day",
-        "region",
-        "service",
-        "signed_headers",
-        "signature",
-        "timestamp",
         "expires_s",
         "is_query",
+        "region",
+        "service",
+        "signature",
+        "signed_headers",
+        "timestamp",
     )
 
     def __init__(
@@ -121,7 +122,8 @@ def parse_query(query: Mapping[str, str]) -> Claim:
     fields = {name: query.get(name, "") for name in QUERY_FIELDS}
     if not all(fields.values()):
         raise AuthorizationQueryParametersError(
-            "Query-string authentication version 4 requires the " + ", ".join(QUERY_FIELDS[:-1])
+            "Query-string authentication version 4 requires the "
+            + ", ".join(QUERY_FIELDS[:-1])
             + ", and X-Amz-Signature parameters."
         )
     if fields["X-Amz-Algorithm"] != ALGORITHM:
@@ -130,7 +132,7 @@ def parse_query(query: Mapping[str, str]) -> Claim:
         raise AuthorizationQueryParametersError("X-Amz-Signature must be 64 hex digits.")
     if parse_timestamp(fields["X-Amz-Date"]) is None:
         raise AuthorizationQueryParametersError(
-            'X-Amz-Date must be in the ISO8601 Long Format "yyyyMMdd\'T\'HHmmss\'Z\'".'
+            "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"."
         )
     access_key, day, region, service = _scope_of(
         fields["X-Amz-Credential"], AuthorizationQueryParametersError
@@ -189,7 +191,7 @@ def timestamp_of_date(text: str) -> str | None:
         return None
     if shown.tm_year < 1970:
         return None
-    return "%04d%02d%02dT%02d%02d%02dZ" % shown[:6]
+    return time.strftime("%Y%m%dT%H%M%SZ", shown)
 
 
 def canonical_request(
@@ -302,7 +304,7 @@ def verify(
 class ChunkChain:
     """The chain of chunk signatures that begins with the request's own."""
 
-    __slots__ = ("_key", "_head", "_trailer_head", "_previous")
+    __slots__ = ("_head", "_key", "_previous", "_trailer_head")
 
     def __init__(self, key: bytes, timestamp: str, scope: str, seed: str) -> None:
         self._key = key

@@ -34,7 +34,7 @@ class Body(Protocol):
 class Whole:
     """A body that is in memory already."""
 
-    __slots__ = ("content", "length", "trailer", "_given")
+    __slots__ = ("_given", "content", "length", "trailer")
 
     def __init__(self, content: bytes, trailer: dict[str, str] | None = None) -> None:
         self.content = content

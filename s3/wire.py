@@ -16,6 +16,7 @@ from core.streams import Body
 
 if TYPE_CHECKING:
     from objects.found import Found
+
     from s3.operations import Operation
 
 Header = tuple[bytes, bytes]
@@ -45,27 +46,27 @@ class Call:
     """
 
     __slots__ = (
-        "method",
-        "raw_path",
-        "raw_query",
-        "query",
-        "headers",
-        "raw_headers",
-        "host",
-        "bucket",
-        "key",
-        "operation",
-        "found",
-        "caller",
         "body",
-        "payload_sha256",
-        "request_id",
-        "signature",
-        "peer",
-        "secure",
-        "started",
+        "bucket",
         "bytes_in",
         "bytes_out",
+        "caller",
+        "found",
+        "headers",
+        "host",
+        "key",
+        "method",
+        "operation",
+        "payload_sha256",
+        "peer",
+        "query",
+        "raw_headers",
+        "raw_path",
+        "raw_query",
+        "request_id",
+        "secure",
+        "signature",
+        "started",
     )
 
     method: str
@@ -106,7 +107,7 @@ class Reply:
     """What goes back. `body` is bytes, a stream, or None; `length` is what Content-Length says when `body` is
     a stream or None (HEAD)."""
 
-    __slots__ = ("status", "headers", "body", "length")
+    __slots__ = ("body", "headers", "length", "status")
 
     def __init__(
         self,
