@@ -14,7 +14,7 @@ CREATE INDEX job_done_family ON job_done (family, finished);
 
 -- owe: the work exists after the caller's commit, or vanishes with it. One unfinished row per
 -- (family, subject): owing it again joins that row, moves it forward, and revives a failed one.
--- A running one is marked, so that it runs once more: it may already have passed what changed.
+-- One that has begun is marked, so that it runs once more: it may have passed what changed.
 -- Callers that owe several rows in one transaction do so sorted by (family, subject).
 CREATE FUNCTION owe(
     the_family text,
@@ -46,11 +46,45 @@ BEGIN
             WHEN j.attempts > 0 THEN j.run_at   -- backing off: owing it anew is no reason to hurry
             ELSE least(j.run_at, excluded.run_at)
         END,
-        owed_again = j.owed_again OR j.state = 'leased',
+        owed_again = j.owed_again OR j.state = 'leased'
+            OR (j.state <> 'failed' AND j.cursor IS NOT NULL),
         detail = j.detail || excluded.detail,
         changed = now();
     IF due <= now() THEN
         PERFORM pg_notify('job', '');
     END IF;
+END
+$$;
+
+-- queue_slot: queue a scheduled family's job for the present slot of its interval, once, however
+-- many ask. A slot whose predecessor is not finished is passed over: work does not pile up.
+CREATE FUNCTION queue_slot(the_family text, default_interval integer) RETURNS boolean
+LANGUAGE plpgsql AS $$
+DECLARE
+    every double precision := coalesce(
+        (SELECT interval_s FROM job_family WHERE name = the_family), default_interval);
+    slot timestamptz := to_timestamp(floor(extract(epoch FROM now()) / every) * every);
+    slot_key text := 'slot:' || to_char(slot AT TIME ZONE 'UTC', 'YYYYMMDD"T"HH24MISS');
+BEGIN
+    INSERT INTO job_family AS f (name, paused, last_slot, changed)
+    VALUES (the_family, false, slot, now())
+    ON CONFLICT (name) DO UPDATE SET last_slot = excluded.last_slot
+        WHERE f.last_slot IS NULL OR f.last_slot < excluded.last_slot;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO job (
+        id, family, subject, key, state, priority, run_at, done, attempts, token, owed_again,
+        cancel_requested, last_error, created, changed, detail
+    )
+    SELECT gen_random_uuid(), the_family, '', slot_key, 'ready', 0, now(), 0, 0, 0, false,
+           false, '', now(), now(), '{}'
+    WHERE NOT EXISTS (SELECT FROM job WHERE family = the_family AND key LIKE 'slot:%')
+    ON CONFLICT (family, key) DO NOTHING;
+    IF FOUND THEN
+        PERFORM pg_notify('job', '');
+        RETURN true;
+    END IF;
+    RETURN false;
 END
 $$;

@@ -37,13 +37,16 @@ BEGIN
 END
 $$;
 
--- partition_drop: drop whole days older than `keep_days`, and such rows of the DEFAULT partition.
-CREATE FUNCTION partition_drop(parent text, keep_days integer) RETURNS integer
+-- partition_drop: drop whole days older than `keep_days`, and such rows of the DEFAULT partition;
+-- with `only_empty`, days that hold no row any more and nothing else. Returns how many days.
+CREATE FUNCTION partition_drop(parent text, keep_days integer, only_empty boolean DEFAULT false)
+RETURNS integer
 LANGUAGE plpgsql AS $$
 DECLARE
     key_column text;
     oldest date := (now() AT TIME ZONE 'UTC')::date - keep_days;
     child text;
+    taken boolean;
     dropped integer := 0;
 BEGIN
     SELECT a.attname INTO STRICT key_column
@@ -56,9 +59,16 @@ BEGIN
           AND to_date(right(c.relname, 8), 'YYYYMMDD') < oldest
         ORDER BY c.relname
     LOOP
+        IF only_empty THEN
+            EXECUTE format('SELECT EXISTS (SELECT FROM %I)', child) INTO taken;
+            CONTINUE WHEN taken;
+        END IF;
         EXECUTE format('DROP TABLE %I', child);
         dropped := dropped + 1;
     END LOOP;
+    IF only_empty THEN
+        RETURN dropped;
+    END IF;
     EXECUTE format('DELETE FROM %I WHERE %I < $1', parent || '_default', key_column)
         USING oldest::timestamp AT TIME ZONE 'UTC';
     RETURN dropped;

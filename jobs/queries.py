@@ -1,0 +1,200 @@
+"""The questions asked of job rows, each with a name.
+
+All times are the database's: workers' clocks may differ, leases may not. Each statement stands
+alone, or is called inside a transaction of the caller's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from jobs.models import Job, JobDone
+
+_COLUMNS = [field.column for field in Job._meta.concrete_fields]
+_LIST = ", ".join(f'"{column}"' for column in _COLUMNS)
+
+CLAIM = """
+UPDATE job SET
+    state = 'leased', token = nextval('job_token_seq'), attempts = attempts + 1,
+    lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s), changed = now()
+WHERE id = %(id)s
+  AND ((state = 'ready' AND run_at <= now())
+    OR (state = 'leased' AND lease_until < clock_timestamp()))
+  AND NOT EXISTS (SELECT FROM job_family f WHERE f.name = job.family AND f.paused)
+RETURNING subject, cursor, detail, token, attempts,
+    (SELECT f.steps_per_s FROM job_family f WHERE f.name = job.family)
+"""
+
+RENEW = """
+UPDATE job SET lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
+WHERE id = %(id)s AND token = %(token)s AND state IN ('leased', 'paused')
+RETURNING state, attempts, cancel_requested,
+    EXISTS (SELECT FROM job_family f WHERE f.name = job.family AND f.paused)
+"""
+
+# A cursor that moved makes earlier failures forgotten: attempts count those without progress.
+SAVE = """
+UPDATE job SET
+    attempts = CASE WHEN cursor IS DISTINCT FROM %(cursor)s::jsonb THEN 1 ELSE attempts END,
+    cursor = %(cursor)s::jsonb, done = %(done)s, total = %(total)s, changed = now(),
+    lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
+WHERE id = %(id)s AND token = %(token)s AND state IN ('leased', 'paused')
+RETURNING state, attempts, cancel_requested,
+    EXISTS (SELECT FROM job_family f WHERE f.name = job.family AND f.paused)
+"""
+
+# Back into the queue: after a failure, a pause of the family, a full time slice, or NotYet.
+RELEASE = """
+UPDATE job SET
+    state = CASE WHEN state = 'paused' THEN 'paused' ELSE 'ready' END,
+    run_at = now() + make_interval(secs => %(after_s)s),
+    attempts = greatest(attempts - %(forgive)s, 0), last_error = %(error)s,
+    lease_until = NULL, sent_at = NULL, changed = now()
+WHERE id = %(id)s AND token = %(token)s AND state IN ('leased', 'paused')
+"""
+
+PARK = """
+UPDATE job SET state = 'failed', last_error = %(error)s, lease_until = NULL, changed = now()
+WHERE id = %(id)s AND token = %(token)s AND state IN ('leased', 'paused')
+"""
+
+RUN_AGAIN = """
+UPDATE job SET
+    state = CASE WHEN state = 'paused' THEN 'paused' ELSE 'ready' END, owed_again = false,
+    cursor = NULL, done = 0, total = NULL, attempts = 0, cancel_requested = false,
+    run_at = now(), lease_until = NULL, sent_at = NULL, last_error = '', changed = now()
+WHERE id = %(id)s AND token = %(token)s AND state IN ('leased', 'paused') AND owed_again
+"""
+
+FINISH = f"""
+WITH gone AS (
+    DELETE FROM job
+    WHERE id = %(id)s AND token = %(token)s AND state IN ('leased', 'paused') AND NOT owed_again
+    RETURNING *
+)
+INSERT INTO job_done ({_LIST}, finished, outcome)
+SELECT {_LIST}, now(), %(outcome)s FROM gone
+"""
+
+# A scheduled job that failed makes way for the next slot; the others stay, to be seen and retried.
+RETIRE_SLOTS = f"""
+WITH gone AS (
+    DELETE FROM job WHERE id = ANY(%(ids)s) AND state = 'failed' AND key LIKE 'slot:%%' RETURNING *
+)
+INSERT INTO job_done ({_LIST}, finished, outcome)
+SELECT {_LIST}, now(), 'failed' FROM gone
+"""
+
+DISCARD = f"""
+WITH gone AS (DELETE FROM job WHERE id = ANY(%(ids)s) AND state <> 'leased' RETURNING *)
+INSERT INTO job_done ({_LIST}, finished, outcome)
+SELECT {_LIST}, now(), 'cancelled' FROM gone
+"""
+
+# A worker that vanished leaves its lease behind. The attempt counts: a job that kills its worker
+# must not kill workers for ever.
+EXPIRE = """
+UPDATE job SET
+    state = CASE WHEN attempts >= f.attempts THEN 'failed' ELSE 'ready' END,
+    run_at = now(), sent_at = NULL, lease_until = NULL, changed = now(),
+    last_error = 'the worker vanished'
+FROM unnest(%(families)s::text[], %(attempts)s::integer[]) f(name, attempts)
+WHERE job.state = 'leased' AND job.lease_until < clock_timestamp() AND job.family = f.name
+RETURNING job.id
+"""
+
+# Rows never sent, per family as many as its queue has room for. Marked before they are published:
+# no row lock is held while Redis is spoken to, and what a crash loses in between, RESEND finds.
+TAKE = """
+WITH open AS (
+    SELECT f.name, f.room - (
+        SELECT count(*) FROM job s WHERE s.family = f.name AND s.state = 'ready'
+          AND s.sent_at > now() - make_interval(secs => %(after_s)s)) AS room
+    FROM unnest(%(families)s::text[], %(rooms)s::integer[]) f(name, room)
+    WHERE NOT EXISTS (SELECT FROM job_family p WHERE p.name = f.name AND p.paused)
+), due AS (
+    SELECT d.id FROM open CROSS JOIN LATERAL (
+        SELECT id FROM job
+        WHERE family = open.name AND state = 'ready' AND sent_at IS NULL AND run_at <= now()
+        ORDER BY priority, run_at LIMIT greatest(open.room, 0) FOR UPDATE SKIP LOCKED
+    ) d
+)
+UPDATE job SET sent_at = now() FROM due WHERE job.id = due.id
+RETURNING job.id, job.family, job.priority, job.run_at
+"""
+
+RESEND = """
+WITH due AS (
+    SELECT d.id FROM unnest(%(families)s::text[], %(rooms)s::integer[]) f(name, room)
+    CROSS JOIN LATERAL (
+        SELECT id FROM job
+        WHERE family = f.name AND state = 'ready' AND run_at <= now()
+          AND sent_at <= now() - make_interval(secs => %(after_s)s)
+          AND NOT EXISTS (SELECT FROM job_family p WHERE p.name = f.name AND p.paused)
+        ORDER BY sent_at LIMIT f.room FOR UPDATE SKIP LOCKED
+    ) d
+)
+UPDATE job SET sent_at = now() FROM due WHERE job.id = due.id
+RETURNING job.id, job.family, job.priority, job.run_at
+"""
+
+UNSEND = "UPDATE job SET sent_at = NULL WHERE id = ANY(%(ids)s) AND state = 'ready'"
+
+OLDEST_SENT = """
+SELECT extract(epoch FROM now() - min(run_at)) FROM job
+WHERE state = 'ready' AND sent_at < now() - interval '5 s' AND run_at <= now()
+  AND family = ANY(%(families)s)
+  AND NOT EXISTS (SELECT FROM job_family p WHERE p.name = job.family AND p.paused)
+"""
+
+
+def rows(statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """The rows a statement answers."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.fetchall()
+
+
+def changed(statement: str, **parameters: Any) -> int:
+    """How many rows a statement changed."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        return cursor.rowcount
+
+
+def unfinished(*, family: str = "", state: str = "", limit: int = 100) -> Sequence[Job]:
+    """Unfinished jobs, those next in line first."""
+    found = Job.objects.order_by("priority", "run_at", "id")
+    if family:
+        found = found.filter(family=family)
+    if state:
+        found = found.filter(state=state)
+    return list(found[:limit])
+
+
+def finished(*, family: str = "", limit: int = 100) -> Sequence[JobDone]:
+    """Finished jobs, the latest first."""
+    found = JobDone.objects.order_by("-finished")
+    return list((found.filter(family=family) if family else found)[:limit])
+
+
+def find(job_id: UUID) -> Job | JobDone | None:
+    """The job of that id, finished or not."""
+    return (
+        Job.objects.filter(pk=job_id).first()
+        or JobDone.objects.filter(pk=job_id).order_by("-finished").first()
+    )
+
+
+def counts() -> dict[tuple[str, str], int]:
+    """How many unfinished jobs of each family are in each state."""
+    return {
+        (family, state): number
+        for family, state, number in rows(
+            "SELECT family, state, count(*) FROM job GROUP BY family, state"
+        )
+    }

@@ -1,0 +1,65 @@
+"""One thin Celery task per family, made from the catalogue, and the way job ids reach them.
+
+A message carries a job id and nothing else: the row decides whether the job still wants to run.
+Messages may come twice, late or never; the dispatcher's sweep sends again what got lost.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from celery import Task, current_app, shared_task
+from django.db import close_old_connections
+
+from jobs.catalogue import FAMILIES, Family
+from workers.runner import run_job
+
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A job that is to be published."""
+
+    job_id: UUID
+    family: str
+
+
+def _task(family: Family) -> Task:
+    @shared_task(name=family.task)
+    def run(job_id: str) -> None:
+        close_old_connections()
+        try:
+            run_job(UUID(job_id))
+        finally:
+            close_old_connections()
+
+    return run
+
+
+TASKS: dict[str, Task] = {family.name: _task(family) for family in FAMILIES.values()}
+
+
+def publish(batch: Sequence[Due]) -> None:
+    """Hand the jobs to Celery over one connection; raises when Redis does not take them."""
+    with current_app.producer_or_acquire() as producer:
+        for due in batch:
+            TASKS[due.family].apply_async(
+                args=[str(due.job_id)],
+                queue=FAMILIES[due.family].queue,
+                producer=producer,
+                retry=False,
+            )
+
+
+def load_handlers() -> None:
+    """Import every module that declares a handler: `workers.<family>` for each family."""
+    for name in FAMILIES:
+        if importlib.util.find_spec(f"workers.{name}") is not None:
+            importlib.import_module(f"workers.{name}")
+
+
+load_handlers()
