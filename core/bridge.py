@@ -1,7 +1,7 @@
 """Between the two worlds: synchronous code that needs the async data path.
 
-One loop thread per process, started on first use and therefore after any fork. REST bodies, job handlers and
-commands come through here; nothing else mixes the worlds.
+One loop thread per process, started on first use and therefore after any fork. REST bodies, job
+handlers and commands come through here; nothing else mixes the worlds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def loop() -> asyncio.AbstractEventLoop:
 
 
 def run(work: Coroutine[Any, Any, Result], timeout_s: float | None = None) -> Result:
-    """The result of `work`, waited for in this thread; cancelled and `DeadlineExceeded` when it takes longer."""
+    """The result of `work`, waited for in this thread; cancelled and `DeadlineExceeded` when it
+    takes longer.
+    """
     future = asyncio.run_coroutine_threadsafe(work, loop())
     return _await(future, timeout_s)
 

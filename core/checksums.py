@@ -1,7 +1,8 @@
 """Checksums and ETags: the five of S3, MD5, and what combines them.
 
-Here: computing, parsing, combining, composing. Not here: where the bytes run, or in which thread: the caller
-of `update` decides (MD5 and SHA release the GIL above 2 KiB; the CRCs take microseconds per MiB).
+Here: computing, parsing, combining, composing. Not here: where the bytes run, or in which thread:
+the caller of `update` decides (MD5 and SHA release the GIL above 2 KiB; the CRCs take microseconds
+per MiB).
 """
 
 from __future__ import annotations
@@ -173,7 +174,8 @@ def multipart_etag(parts: Sequence[str]) -> str:
 
 
 def _gf2_combine(polynomial: int, width: int) -> Callable[[int, int, int], int]:
-    """CRC(A + B) from CRC(A), CRC(B) and len(B), for a reflected polynomial with init = xorout = ones.
+    """CRC(A + B) from CRC(A), CRC(B) and len(B), for a reflected polynomial with init = xorout =
+    ones.
 
     Appending n zero bits is multiplying by x^n modulo the polynomial; the inversions cancel.
     """

@@ -1,6 +1,7 @@
 """What time it is. The only module that asks; tests put a clock of their own here.
 
-`now()` is called at the edge and handed down; `monotonic()` measures time-outs and leases in this process.
+`now()` is called at the edge and handed down; `monotonic()` measures time-outs and leases in this
+process.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Many callers, one question: requests that wait together travel together.
 
-A batch is sent when a lane is free, never by a timer, so one caller alone waits for nobody. A request joins
-only a batch that has not been sent. Callers of several groups (tenants) are served in turn.
+A batch is sent when a lane is free, never by a timer, so one caller alone waits for nobody. A
+request joins only a batch that has not been sent. Callers of several groups (tenants) are served in
+turn.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ Answer = TypeVar("Answer")
 class Coalescer(Generic[Item, Answer]):
     """Collects items and sends them in batches over a few lanes.
 
-    `send` answers with one element per item, in order; an element that is an exception is raised to its
-    caller alone. When `send` itself raises, every caller of the batch gets that.
+    `send` answers with one element per item, in order; an element that is an exception is raised to
+    its caller alone. When `send` itself raises, every caller of the batch gets that.
     """
 
     def __init__(

@@ -1,10 +1,12 @@
 """The one typed configuration, read once from the environment. Nothing else reads it.
 
-Every field is declared with its default as text, its meaning, and the variable that sets it: the name of
-section and field (`OBJSTORE_S3_PORT`), or the one given. `docs/configuration.md` is generated from here.
+Every field is declared with its default as text, its meaning, and the variable that sets it: the
+name of section and field (`OBJSTORE_S3_PORT`), or the one given. `docs/configuration.md` is
+generated from here.
 
-Promise: an unknown `OBJSTORE_*` variable or a value that cannot be used refuses the start, all problems
-in one message. What operators change at run time (weights, quotas, pauses) are rows, not configuration.
+Promise: an unknown `OBJSTORE_*` variable or a value that cannot be used refuses the start, all
+problems in one message. What operators change at run time (weights, quotas, pauses) are rows, not
+configuration.
 """
 
 # ruff: noqa: RUF009  one line per setting; `setting` makes a dataclass field

@@ -1,4 +1,6 @@
-"""The configuration page, generated from the settings: `python -m core.config_page > docs/configuration.md`."""
+"""The configuration page, generated from the settings: `python -m core.config_page >
+docs/configuration.md`.
+"""
 
 from __future__ import annotations
 

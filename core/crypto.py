@@ -1,7 +1,8 @@
 """Sealing small secrets with AES-256-GCM under the master key.
 
-The master key is a file outside the database: losing it loses every access key's secret, copying the
-database alone gives none away. A sealed value names its version, so that keys can be rotated later.
+The master key is a file outside the database: losing it loses every access key's secret, copying
+the database alone gives none away. A sealed value names its version, so that keys can be rotated
+later.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ def seal(secret: bytes, purpose: str) -> bytes:
 
 
 def open_sealed(sealed: bytes, purpose: str) -> bytes:
-    """The secret; `BadFormat` when it was altered, sealed for another purpose or under another key."""
+    """The secret; `BadFormat` when it was altered, sealed for another purpose or under another key.
     if sealed[:1] != _VERSION:
         raise BadFormat("The sealed value has an unknown version.")
     nonce, body = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]

@@ -1,10 +1,11 @@
 """PostgreSQL for the data path: a few async connections per role, raw SQL, prepared, in batches.
 
-Here: connections, their checking and replacement, and what a lost connection means. Not here: any SQL
-(each part's queries), the ORM (configuration).
+Here: connections, their checking and replacement, and what a lost connection means. Not here: any
+SQL (each part's queries), the ORM (configuration).
 
-Promise: a statement of a writing role whose answer was lost raises `UnknownOutcome`, never a failure; a
-reading one is tried once more on a fresh connection. An error the server itself reported is raised as it is.
+Promise: a statement of a writing role whose answer was lost raises `UnknownOutcome`, never a
+failure; a reading one is tried once more on a fresh connection. An error the server itself reported
+is raised as it is.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ class Lanes:
     async def fetch(
         self, role: str, sql: str, params: Parameters = None, *, writes: bool | None = None
     ) -> list[Row]:
-        """All rows of one statement, in a transaction of its own. `writes` defaults to what the role does."""
+        """All rows of one statement, in a transaction of its own. `writes` defaults to what the
+        role does.
+        """
         if writes is None:
             writes = role in WRITING
         try:
@@ -95,7 +98,9 @@ class Lanes:
 
     @asynccontextmanager
     async def transaction(self, role: str = MISC) -> AsyncIterator[_Connection]:
-        """Several statements in one transaction. A COMMIT whose answer is lost raises `UnknownOutcome`."""
+        """Several statements in one transaction. A COMMIT whose answer is lost raises
+        `UnknownOutcome`.
+        """
         lane = self._lanes[role]
         try:
             held = await lane.take()

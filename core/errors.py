@@ -2,8 +2,9 @@
 
 Here: the code a client sees, its HTTP status, its sentence. Not here: how a door renders it.
 
-An error class that is ours (no S3 code of that name) says with `seen_as` which code a stranger is shown.
-Details given as keywords become extra elements of the S3 error body: `NoSuchKey(key="a")` -> `<Key>a</Key>`.
+An error class that is ours (no S3 code of that name) says with `seen_as` which code a stranger is
+shown. Details given as keywords become extra elements of the S3 error body: `NoSuchKey(key="a")` ->
+`<Key>a</Key>`.
 """
 
 # ruff: noqa: E501  one line per entry, whatever its length

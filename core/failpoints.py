@@ -1,16 +1,17 @@
 """Named places where a test may make this process stop, fail or wait.
 
-A module declares its points once; campaigns list them with `registry()` and fail if one never fired.
-Armed by `OBJSTORE_FAILPOINTS` (each process for itself) or by the file `$home/failpoints`, looked at every
-0.2 s (one firing among all processes per writing of the file). Entries are separated by `;` or line ends:
+A module declares its points once; campaigns list them with `registry()` and fail if one never
+fired. Armed by `OBJSTORE_FAILPOINTS` (each process for itself) or by the file `$home/failpoints`,
+looked at every 0.2 s (one firing among all processes per writing of the file). Entries are
+separated by `;` or line ends:
 
     name=kill            SIGKILL this process at the first hit
     name=raise@3         raise FailpointRaised at the third hit (raise:EIO raises that OSError)
     name=delay:500*      wait 500 ms at every hit
     name=off             nothing
 
-Promise: an unarmed `hit()` costs about 60 ns; a firing is recorded in `$home/failpoints.fired`, fsynced,
-before it takes effect, as `name pid action`.
+Promise: an unarmed `hit()` costs about 60 ns; a firing is recorded in `$home/failpoints.fired`,
+fsynced, before it takes effect, as `name pid action`.
 """
 
 from __future__ import annotations

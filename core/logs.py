@@ -1,7 +1,7 @@
 """JSON logs: one line per event, {time, level, msg, ...}.
 
-Here: the format and the set-up. Not here: the access log's lines (s3.access_log), which skip this machinery.
-Extra fields come as `log.warning("shard lost", extra={"segment": id})`.
+Here: the format and the set-up. Not here: the access log's lines (s3.access_log), which skip this
+machinery. Extra fields come as `log.warning("shard lost", extra={"segment": id})`.
 """
 
 from __future__ import annotations

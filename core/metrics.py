@@ -1,11 +1,12 @@
 """The one table of metrics, and counters cheap enough for the hot path.
 
-Here: every metric's name, kind, labels and meaning; counting; writing this process's numbers down; summing
-those of all processes into the text Prometheus reads. Not here: the port that serves it (objstore_site).
+Here: every metric's name, kind, labels and meaning; counting; writing this process's numbers down;
+summing those of all processes into the text Prometheus reads. Not here: the port that serves it
+(objstore_site).
 
-A process counts in plain dictionaries and writes them to `$home/run/metrics/NAME-PID.json` every second.
-Counters of processes that ended are folded into `retired.json`, so that sums never fall; gauges are summed
-over living processes only.
+A process counts in plain dictionaries and writes them to `$home/run/metrics/NAME-PID.json` every
+second. Counters of processes that ended are folded into `retired.json`, so that sums never fall;
+gauges are summed over living processes only.
 """
 
 # ruff: noqa: E501  one line per entry, whatever its length
@@ -30,7 +31,7 @@ BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 
 class Metric:
-    """One line of the table. `values` maps label values to a number (or bucket counts and a sum)."""
+    """One line of the table. `values` maps label values to a number (or bucket counts and a sum).
 
     __slots__ = ("doc", "kind", "labels", "name", "values")
 

@@ -1,6 +1,7 @@
 """Names: ids, bucket names, object keys, hex.
 
-The rules of S3 for buckets and keys are here once; ids are UUIDv7, so rows of one time lie together.
+The rules of S3 for buckets and keys are here once; ids are UUIDv7, so rows of one time lie
+together.
 """
 
 from __future__ import annotations

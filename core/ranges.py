@@ -1,7 +1,8 @@
-"""Byte ranges: [start, stop), stop exclusive everywhere inside; the wire's inclusive form is parsed here.
+"""Byte ranges: [start, stop), stop exclusive everywhere inside; the wire's inclusive form is parsed
+here.
 
-What S3 makes of a Range header: one range of bytes is honoured, an unsatisfiable one is refused, anything
-else (several ranges, other units, bad syntax) is as if the header were absent.
+What S3 makes of a Range header: one range of bytes is honoured, an unsatisfiable one is refused,
+anything else (several ranges, other units, bad syntax) is as if the header were absent.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Signature Version 4, pure: from raw bytes to yes or no.
 
-Here: parsing what a client signed, the canonical request, keys, chunk and trailer signatures. Not here: which
-requests need what (s3.gate), the clock, any look-up.
+Here: parsing what a client signed, the canonical request, keys, chunk and trailer signatures. Not
+here: which requests need what (s3.gate), the clock, any look-up.
 
-Everything is computed from the raw path, query and header bytes, which are never normalised: what was signed
-is what is routed. Comparisons of signatures take the same time whatever differs.
+Everything is computed from the raw path, query and header bytes, which are never normalised: what
+was signed is what is routed. Comparisons of signatures take the same time whatever differs.
 """
 
 from __future__ import annotations
@@ -204,7 +204,7 @@ def canonical_request(
     payload_hash: str,
     leave_out: bytes = b"",
 ) -> bytes:
-    """The canonical request. `leave_out` names the query parameter that holds the signature itself."""
+    """The canonical request. `leave_out` names the query parameter that holds the signature itself.
     lines = []
     for name in signed_headers.split(";"):
         value = headers.get(name, "").strip(" \t")

@@ -19,9 +19,9 @@ SMALL = 64 * 1024
 class Body(Protocol):
     """Bytes that can be read once, from the beginning.
 
-    Promise: `read` returns the next piece (at most `PIECE` bytes) and `b""` at the end. When it has returned
-    `b""`, the length, the framing, the chunk signatures and the trailer have been verified; when it raises,
-    nothing of the body may be used. `trailer` is complete after the end.
+    Promise: `read` returns the next piece (at most `PIECE` bytes) and `b""` at the end. When it has
+    returned `b""`, the length, the framing, the chunk signatures and the trailer have been
+    verified; when it raises, nothing of the body may be used. `trailer` is complete after the end.
     """
 
     length: int | None

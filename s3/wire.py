@@ -3,7 +3,8 @@
 Here: `Call`, `Reply`, the handler's type, and the one place that turns text into header bytes.
 Not here: parsing (s3.target), authentication (s3.gate), sending (s3.gateway, s3.render).
 
-A handler is called only with an authenticated, looked-up call; it returns a `Reply` or raises a `StoreError`.
+A handler is called only with an authenticated, looked-up call; it returns a `Reply` or raises a
+`StoreError`.
 """
 
 from __future__ import annotations
@@ -25,7 +26,9 @@ XML: Header = (b"content-type", b"application/xml")
 
 
 class Stream(Protocol):
-    """Bytes on their way out: pieces until an empty one. `close` may be called at any time, more than once."""
+    """Bytes on their way out: pieces until an empty one. `close` may be called at any time, more
+    than once.
+    """
 
     async def next(self) -> bytes | memoryview: ...
 
@@ -35,12 +38,13 @@ class Stream(Protocol):
 class Call:
     """One request, parsed once. The same parsed bucket and key are authorised, routed and stored.
 
-    - `headers`: lower-case name -> value as Latin-1 text (`.encode("latin-1")` gives the bytes sent); values of
-      repeated headers are joined with `,`.
-    - `query`: name -> value, both decoded, the first of repeated ones; a name without `=` has the value `""`.
+    - `headers`: lower-case name -> value as Latin-1 text (`.encode("latin-1")` gives the bytes
+      sent); values of repeated headers are joined with `,`.
+    - `query`: name -> value, both decoded, the first of repeated ones; a name without `=` has the
+      value `""`.
     - `bucket`, `key`: decoded text, None when the path names none. `raw_path` is what was signed.
-    - `found`: answer of the one look-up; `caller` is `found.caller`, never None in a handler unless the operation
-      allows anonymous callers.
+    - `found`: answer of the one look-up; `caller` is `found.caller`, never None in a handler unless
+      the operation allows anonymous callers.
     - `body`: reads the request's payload, decoded and verified; `Whole` when it was small.
     - `payload_sha256`: hex digest the payload must have, or None when the client signed none.
     """
@@ -104,8 +108,9 @@ class Call:
 
 
 class Reply:
-    """What goes back. `body` is bytes, a stream, or None; `length` is what Content-Length says when `body` is
-    a stream or None (HEAD)."""
+    """What goes back. `body` is bytes, a stream, or None; `length` is what Content-Length says when
+    `body` is a stream or None (HEAD).
+    """
 
     __slots__ = ("body", "headers", "length", "status")
 
