@@ -31,7 +31,7 @@ BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 
 class Metric:
-    """One line of the table. `values` maps label values to a number (or bucket counts and a sum).
+    """One line of the table. `values` maps label values to a number (or bucket counts and a sum)."""
 
     __slots__ = ("doc", "kind", "labels", "name", "values")
 
