@@ -29,7 +29,7 @@ def seal(secret: bytes, purpose: str) -> bytes:
 
 
 def open_sealed(sealed: bytes, purpose: str) -> bytes:
-    """The secret; `BadFormat` when it was altered, sealed for another purpose or under another key."""
+    """The secret; `BadFormat` when it was altered, or sealed otherwise than this."""
     if sealed[:1] != _VERSION:
         raise BadFormat("The sealed value has an unknown version.")
     nonce, body = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]

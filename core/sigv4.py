@@ -204,7 +204,7 @@ def canonical_request(
     payload_hash: str,
     leave_out: bytes = b"",
 ) -> bytes:
-    """The canonical request. `leave_out` names the query parameter that holds the signature itself."""
+    """The canonical request. `leave_out` names the query parameter holding the signature."""
     lines = []
     for name in signed_headers.split(";"):
         value = headers.get(name, "").strip(" \t")
