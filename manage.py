@@ -1,5 +1,7 @@
 #!/usr/bin/env python
-"""Commands of the store. They reach the running store of `$OBJSTORE_HOME` (default `./var`) by themselves."""
+"""Commands of the store. They reach the running store of `$OBJSTORE_HOME` (default `./var`) by
+themselves.
+"""
 
 import os
 import sys
@@ -24,7 +26,8 @@ def main() -> None:
         if config().database.url:
             sys.exit(f"The database does not answer: {why}")
         sys.exit(
-            f"No store runs in {config().home}. Start it with `make run`, or set OBJSTORE_HOME or DATABASE_URL."
+            f"No store runs in {config().home}. Start it with `make run`,"
+            " or set OBJSTORE_HOME or DATABASE_URL."
         )
 
 

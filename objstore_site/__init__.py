@@ -1,1 +1,3 @@
-"""The roof: settings, entry points, the Celery application, checks, the local cluster. Decides nothing."""
+"""The roof: settings, entry points, the Celery application, checks, the local cluster. Decides
+nothing.
+"""

@@ -1,10 +1,11 @@
 """An embedded PostgreSQL in a directory of ours.
 
-Here: making the data directory, starting, adopting and stopping one postmaster that listens on a Unix
-socket and nowhere else. Not here: databases and migrations.
+Here: making the data directory, starting, adopting and stopping one postmaster that listens on a
+Unix socket and nowhere else. Not here: databases and migrations.
 
-Promise: the server is durable (fsync, full_page_writes and synchronous_commit stay on). It is stopped when
-its parent dies. A postmaster of the same data directory that survived is adopted, never doubled.
+Promise: the server is durable (fsync, full_page_writes and synchronous_commit stay on). It is
+stopped when its parent dies. A postmaster of the same data directory that survived is adopted,
+never doubled.
 """
 
 from __future__ import annotations
@@ -77,7 +78,9 @@ class EmbeddedPostgres:
         return f"postgresql://{USER}@/{database}?host={self.sockets}"
 
     def start(self, *, timeout_s: float = 120) -> None:
-        """Make the data directory where there is none, start or adopt the server, wait till it answers."""
+        """Make the data directory where there is none, start or adopt the server, wait till it
+        answers.
+        """
         account = privileges.server_account()
         self._prepare(account)
         survivor = self.postmaster()
@@ -99,7 +102,9 @@ class EmbeddedPostgres:
         return found if alive else None
 
     def stop(self, *, timeout_s: float = 60) -> None:
-        """Fast shutdown: sessions are ended, a checkpoint is written; then kill what would not go."""
+        """Fast shutdown: sessions are ended, a checkpoint is written; then kill what would not
+        go.
+        """
         server = self.process or self.postmaster()
         self.process = None
         if server is None:
@@ -204,5 +209,3 @@ def program(name: str) -> Path:
 def _environment() -> dict[str, str]:
     """Nothing inherited: PG* variables and locales of a user must not change the server."""
     return {"LC_ALL": "C", "PATH": os.defpath, "TZ": "UTC"}
-
-

@@ -1,11 +1,12 @@
 """Giving up root for a server that refuses to run as root.
 
-Here: which account an embedded PostgreSQL runs under, and the step between fork and exec that changes to it.
-Not here: starting anything.
+Here: which account an embedded PostgreSQL runs under, and the step between fork and exec that
+changes to it. Not here: starting anything.
 
-PostgreSQL refuses uid 0. As root we run it under a system account of its own (made on first use; `nobody`
-where accounts cannot be made). Where that account cannot enter the directories above the program or the
-data (a clone under /root), it keeps the one capability that lets it pass through them.
+PostgreSQL refuses uid 0. As root we run it under a system account of its own (made on first use;
+`nobody` where accounts cannot be made). Where that account cannot enter the directories above the
+program or the data (a clone under /root), it keeps the one capability that lets it pass through
+them.
 """
 
 from __future__ import annotations
@@ -112,8 +113,8 @@ def _passing_capability() -> int:
         if held & (1 << capability):
             return capability
     raise PermissionError(
-        f"the account {ACCOUNT} cannot enter the directories above this store, and root here may not"
-        " let it pass; put the clone and OBJSTORE_HOME where other users may enter"
+        f"the account {ACCOUNT} cannot enter the directories above this store, and root here may"
+        " not let it pass; put the clone and OBJSTORE_HOME where other users may enter"
     )
 
 

