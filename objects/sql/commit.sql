@@ -2,10 +2,10 @@
 --
 -- batch: {"decisions": [{bucket, bucket_revision, owner_revision,
 --                        key, key_revision, user_revision, tenant_revision}, ...],
---         "fresh": {"ids", "epochs", "kinds"}      segments that hold newly appended bytes
---         "shared": [segment ids]                  segments whose bytes are referred to once more
---         "rows": [{kind, decision, conditions, stored, body}, ...]}
--- `stored` names the segments a row's own upload wrote: with the row they are complete.
+--         "rows": [{kind, decision, conditions, repeated, stored, body}, ...]}
+-- `repeated`: an earlier row of the batch has the same key. `stored`: the segments this row's own upload
+-- wrote, complete with the row. fresh, epochs, kinds: segments that hold newly appended bytes; shared:
+-- segments whose bytes are referred to once more.
 --
 -- VOLATILE under READ COMMITTED: every statement inside sees what was committed before it began, so the
 -- judging after the locks sees the last holder's work. Lock order: keys, buckets, segments.
@@ -58,31 +58,26 @@ CREATE FUNCTION row_locks(item jsonb) RETURNS bigint[] LANGUAGE sql IMMUTABLE AS
     END
 $$;
 
--- Which of a batch's segments refuse: fresh bytes in one that is closed, a reference to one that is dead.
-CREATE FUNCTION refused_segments(batch jsonb) RETURNS text[] LANGUAGE plpgsql AS $$
+-- Which segments refuse: fresh bytes in one that is closed, a reference to one that is dead.
+CREATE FUNCTION refused_segments(fresh uuid[], epochs integer[], kinds text[], shared uuid[])
+RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
-    ids uuid[];
     answers boolean[];
     refused text[] := '{}';
 BEGIN
-    IF batch ? 'fresh' THEN
-        ids := ARRAY(SELECT jsonb_array_elements_text(batch #> '{fresh,ids}')::uuid);
-        answers := segments_admit(
-            ids,
-            ARRAY(SELECT jsonb_array_elements_text(batch #> '{fresh,epochs}')::integer),
-            ARRAY(SELECT jsonb_array_elements_text(batch #> '{fresh,kinds}')));
-        FOR i IN 1 .. cardinality(ids) LOOP
+    IF fresh <> '{}' THEN
+        answers := segments_admit(fresh, epochs, kinds);
+        FOR i IN 1 .. cardinality(fresh) LOOP
             IF answers[i] IS NOT TRUE THEN
-                refused := refused || ids[i]::text;
+                refused := refused || fresh[i]::text;
             END IF;
         END LOOP;
     END IF;
-    IF batch ? 'shared' THEN
-        ids := ARRAY(SELECT jsonb_array_elements_text(batch -> 'shared')::uuid);
-        answers := segments_referable(ids);
-        FOR i IN 1 .. cardinality(ids) LOOP
+    IF shared <> '{}' THEN
+        answers := segments_referable(shared);
+        FOR i IN 1 .. cardinality(shared) LOOP
             IF answers[i] IS NOT TRUE THEN
-                refused := refused || ids[i]::text;
+                refused := refused || shared[i]::text;
             END IF;
         END LOOP;
     END IF;
@@ -90,24 +85,75 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION commit_versions(batch jsonb, wait boolean DEFAULT false)
-RETURNS SETOF commit_outcome LANGUAGE plpgsql VOLATILE AS $$
+-- The buckets' shared locks, one answer per decision. More keys than the lock table should hold are
+-- covered by the buckets themselves, taken exclusively.
+CREATE FUNCTION hold_buckets(decisions jsonb, wait boolean, exclusive boolean) RETURNS boolean[]
+LANGUAGE plpgsql AS $$
+DECLARE
+    held boolean[] := '{}';
+    lock record;
+BEGIN
+    IF NOT wait THEN
+        FOR i IN 0 .. jsonb_array_length(decisions) - 1 LOOP
+            lock := lock_bucket((decisions -> i ->> 'bucket')::uuid);
+            held[i + 1] := pg_try_advisory_xact_lock_shared(lock.high, lock.low);
+        END LOOP;
+        RETURN held;
+    END IF;
+    FOR lock IN
+        SELECT DISTINCT (lock_bucket((e ->> 'bucket')::uuid)).*
+        FROM jsonb_array_elements(decisions) e ORDER BY high, low
+    LOOP
+        IF exclusive THEN
+            PERFORM pg_advisory_xact_lock(lock.high, lock.low);
+        ELSE
+            PERFORM pg_advisory_xact_lock_shared(lock.high, lock.low);
+        END IF;
+    END LOOP;
+    RETURN array_fill(true, ARRAY[jsonb_array_length(decisions)]);
+END
+$$;
+
+-- New versions of a batch, with their extents and journal rows: three statements for all of them.
+CREATE FUNCTION add_versions(made version[], bodies jsonb[]) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO version SELECT * FROM unnest(made);
+    INSERT INTO extent (version_id, position, segment_id, "offset", record_size, skip, length)
+    SELECT v.id, e.place - 1, (e.one ->> 0)::uuid, (e.one ->> 1)::bigint, (e.one ->> 2)::bigint,
+           (e.one ->> 3)::bigint, (e.one ->> 4)::bigint
+    FROM unnest(made) WITH ORDINALITY AS v,
+         jsonb_array_elements(bodies[v.ordinality] -> 'extents') WITH ORDINALITY AS e (one, place);
+    INSERT INTO change (kind, bucket_id, key, seq, body)
+    SELECT 'put', v.bucket_id, v.key, -v.rank,
+           bodies[v.ordinality]
+           || jsonb_build_object('is_null', v.is_null, 'last_modified', v.last_modified)
+    FROM unnest(made) WITH ORDINALITY AS v;
+END
+$$;
+
+CREATE FUNCTION commit_versions(
+    batch jsonb, fresh uuid[], epochs integer[], kinds text[], shared uuid[], wait boolean
+) RETURNS SETOF commit_outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     items jsonb := batch -> 'rows';
+    decisions jsonb := batch -> 'decisions';
     n integer := jsonb_array_length(items);
     item jsonb;
     body jsonb;
     free boolean[];
     held boolean;
     lock_id bigint;
-    decision jsonb;
     verdict record;
-    holds boolean[] := '{}';
+    holds boolean[];
     versionings text[] := '{}';
     refused text[];
     d integer;
     moment timestamptz;
     result commit_outcome;
+    old version;
+    made version;
+    puts version[] := '{}';
+    bodies jsonb[] := '{}';
     the_bucket uuid;
     usage_bucket uuid;
     bytes bigint := 0;
@@ -131,45 +177,18 @@ BEGIN
         END LOOP;
     END IF;
 
-    -- Buckets, and the decisions made with them.
-    FOR decision IN
-        SELECT e FROM jsonb_array_elements(batch -> 'decisions') WITH ORDINALITY AS t (e, place)
-        ORDER BY place
-    LOOP
-        held := true;
-        the_bucket := decision ->> 'bucket';
-        IF NOT wait THEN
-            held := pg_try_advisory_xact_lock_shared(
-                (lock_bucket(the_bucket)).high, (lock_bucket(the_bucket)).low);
-        END IF;
-        holds := holds || held;
-        versionings := versionings || NULL::text;
-    END LOOP;
-    IF wait THEN
-        -- More keys than the lock table should hold: the buckets themselves, exclusively.
-        FOR verdict IN
-            SELECT DISTINCT (lock_bucket((e ->> 'bucket')::uuid)).*
-            FROM jsonb_array_elements(batch -> 'decisions') e ORDER BY high, low
-        LOOP
-            IF n > 256 THEN
-                PERFORM pg_advisory_xact_lock(verdict.high, verdict.low);
-            ELSE
-                PERFORM pg_advisory_xact_lock_shared(verdict.high, verdict.low);
-            END IF;
-        END LOOP;
-    END IF;
+    -- Buckets, and the decisions made with them: true, false for a lock not had, NULL for one that moved.
+    holds := hold_buckets(decisions, wait, n > 256);
     FOR i IN 1 .. cardinality(holds) LOOP
         IF holds[i] THEN
-            verdict := decision_holds(batch -> 'decisions' -> i - 1);
+            verdict := decision_holds(decisions -> i - 1);
             versionings[i] := verdict.versioning;
-            IF NOT verdict.holds THEN
-                holds[i] := NULL;
-            END IF;
+            holds[i] := nullif(verdict.holds, false);
         END IF;
     END LOOP;
 
     -- Segments.
-    refused := refused_segments(batch);
+    refused := refused_segments(fresh, epochs, kinds, shared);
 
     moment := date_trunc('second', clock_timestamp());
     FOR i IN 0 .. n - 1 LOOP
@@ -186,29 +205,49 @@ BEGIN
         ) THEN
             result.outcome := 'closed';
         ELSE
+            IF item ? 'repeated' AND puts <> '{}' THEN
+                PERFORM add_versions(puts, bodies);
+                puts := '{}';
+                bodies := '{}';
+            END IF;
             CASE item ->> 'kind'
                 WHEN 'put' THEN
-                    result := commit_put(body, item -> 'conditions', versionings[d], moment);
+                    made := jsonb_populate_record(NULL::version, body);
+                    old := newest_version(made.bucket_id, made.key);
+                    IF item ? 'conditions' THEN
+                        result.outcome := judge_write(item -> 'conditions', old);
+                    END IF;
+                    IF result.outcome IS NULL THEN
+                        result := ROW('done', made.id, nextval('version_seq'),
+                                      greatest(moment, old.last_modified),
+                                      versionings[d] <> 'Enabled', false, made.size, 1, 1);
+                        IF old.id IS NOT NULL THEN
+                            result := make_way(old, result.is_null, result.last_modified, result);
+                        END IF;
+                        made := become_newest(made, result);
+                        puts := puts || made;
+                        bodies := bodies || body;
+                    END IF;
                 WHEN 'delete' THEN
                     result := commit_delete(body, item -> 'conditions', versionings[d], moment);
                 WHEN 'delete_version' THEN
-                    result := commit_delete_version(body, item -> 'conditions', versionings[d], moment);
+                    result := commit_delete_version(body, item -> 'conditions', moment);
                 WHEN 'part' THEN
-                    result := commit_part(body, NULL, versionings[d], moment);
+                    result := commit_part(body, moment);
                 WHEN 'upload' THEN
-                    result := commit_upload(body, NULL, versionings[d], moment);
+                    result := commit_upload(body, moment);
                 WHEN 'complete' THEN
                     result := commit_complete(body, item -> 'conditions', versionings[d], moment);
                 WHEN 'abort' THEN
-                    result := commit_abort(body, NULL, versionings[d], moment);
+                    result := commit_abort(body, moment);
                 WHEN 'amend' THEN
-                    result := commit_amend(body, NULL, versionings[d], moment);
+                    result := commit_amend(body);
             END CASE;
             IF item ? 'stored' AND result.outcome = 'done' THEN
                 PERFORM segments_stored(
                     ARRAY(SELECT jsonb_array_elements_text(item -> 'stored')::uuid));
             END IF;
-            IF result.bytes <> 0 OR result.objects <> 0 OR result.versions <> 0 THEN
+            IF result.versions <> 0 OR result.bytes <> 0 OR result.objects <> 0 THEN
                 the_bucket := body ->> 'bucket_id';
                 IF usage_bucket <> the_bucket THEN
                     INSERT INTO usage_delta VALUES (usage_bucket, bytes, objects, versions);
@@ -224,6 +263,9 @@ BEGIN
         END IF;
         RETURN NEXT result;
     END LOOP;
+    IF puts <> '{}' THEN
+        PERFORM add_versions(puts, bodies);
+    END IF;
     IF usage_bucket IS NOT NULL THEN
         INSERT INTO usage_delta VALUES (usage_bucket, bytes, objects, versions);
     END IF;

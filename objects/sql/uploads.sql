@@ -1,7 +1,7 @@
 -- Commit rows of multipart uploads. Called by commit_versions with the upload locked (and the key too,
 -- where a version is made).
 
-CREATE FUNCTION commit_upload(body jsonb, conditions jsonb, versioning text, moment timestamptz)
+CREATE FUNCTION commit_upload(body jsonb, moment timestamptz)
 RETURNS commit_outcome LANGUAGE plpgsql AS $$
 DECLARE
     made upload := jsonb_populate_record(NULL::upload, body);
@@ -28,7 +28,7 @@ $$;
 
 -- A part; the last one to finish under its number stays. `body`: the columns of `part`, bucket_id, key,
 -- extents.
-CREATE FUNCTION commit_part(body jsonb, conditions jsonb, versioning text, moment timestamptz)
+CREATE FUNCTION commit_part(body jsonb, moment timestamptz)
 RETURNS commit_outcome LANGUAGE plpgsql AS $$
 DECLARE
     made part := jsonb_populate_record(NULL::part, body);
@@ -110,11 +110,7 @@ BEGIN
     IF old.id IS NOT NULL THEN
         result := make_way(old, result.is_null, result.last_modified, result);
     END IF;
-    made.rank := -result.seq;
-    made.is_latest := true;
-    made.is_marker := false;
-    made.is_null := result.is_null;
-    made.last_modified := result.last_modified;
+    made := become_newest(made, result);
     INSERT INTO version VALUES (made.*);
     UPDATE extent SET version_id = made.id, part_id = NULL, position = placed.position
     FROM (
@@ -139,7 +135,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION commit_abort(body jsonb, conditions jsonb, versioning text, moment timestamptz)
+CREATE FUNCTION commit_abort(body jsonb, moment timestamptz)
 RETURNS commit_outcome LANGUAGE plpgsql AS $$
 DECLARE
     the_upload uuid := body ->> 'upload_id';

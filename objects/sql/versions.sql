@@ -118,37 +118,16 @@ BEGIN
 END
 $$;
 
--- A new version: of a body, or of a copy. `body` names the columns of `version`, and `extents`.
-CREATE FUNCTION commit_put(body jsonb, conditions jsonb, versioning text, moment timestamptz)
-RETURNS commit_outcome LANGUAGE plpgsql AS $$
-DECLARE
-    made version := jsonb_populate_record(NULL::version, body);
-    old version := newest_version(made.bucket_id, made.key);
-    result commit_outcome;
+-- `made` as the newest version of its key, as `result` has it.
+CREATE FUNCTION become_newest(made version, result commit_outcome) RETURNS version
+LANGUAGE plpgsql IMMUTABLE AS $$
 BEGIN
-    IF conditions IS NOT NULL THEN
-        result.outcome := judge_write(conditions, old);
-        IF result.outcome IS NOT NULL THEN
-            RETURN result;
-        END IF;
-    END IF;
-    result := ROW('done', made.id, nextval('version_seq'), greatest(moment, old.last_modified),
-                  versioning <> 'Enabled', false, made.size, 1, 1)::commit_outcome;
-    IF old.id IS NOT NULL THEN
-        result := make_way(old, result.is_null, result.last_modified, result);
-    END IF;
     made.rank := -result.seq;
     made.is_latest := true;
     made.is_marker := false;
     made.is_null := result.is_null;
     made.last_modified := result.last_modified;
-    INSERT INTO version VALUES (made.*);
-    PERFORM add_extents(made.id, NULL, body -> 'extents');
-    INSERT INTO change (kind, bucket_id, key, seq, body) VALUES (
-        'put', made.bucket_id, made.key, result.seq,
-        body || jsonb_build_object('is_null', made.is_null, 'last_modified', made.last_modified)
-    );
-    RETURN result;
+    RETURN made;
 END
 $$;
 
@@ -191,9 +170,8 @@ END
 $$;
 
 -- Delete with a version id (absent: the null version). `body`: bucket_id, key, version_id, bypass.
-CREATE FUNCTION commit_delete_version(
-    body jsonb, conditions jsonb, versioning text, moment timestamptz
-) RETURNS commit_outcome LANGUAGE plpgsql AS $$
+CREATE FUNCTION commit_delete_version(body jsonb, conditions jsonb, moment timestamptz)
+RETURNS commit_outcome LANGUAGE plpgsql AS $$
 DECLARE
     the_bucket uuid := body ->> 'bucket_id';
     the_key text := body ->> 'key';
@@ -258,7 +236,7 @@ $$;
 
 -- Change what may change of a version: tags, acl, lock, replication status. `body`: bucket_id, key, and
 -- version_id (absent: the current version; `null`: the null one); `set` names the columns.
-CREATE FUNCTION commit_amend(body jsonb, conditions jsonb, versioning text, moment timestamptz)
+CREATE FUNCTION commit_amend(body jsonb)
 RETURNS commit_outcome LANGUAGE plpgsql AS $$
 DECLARE
     the_bucket uuid := body ->> 'bucket_id';
