@@ -1,0 +1,115 @@
+"""Every touch of a file system that durability hangs on, in one class that tests can make fail.
+
+Here: thin, blocking system calls with a fixed meaning. Not here: in which order they make a
+promise (`drive`, `trash`, `identity`). Paths are relative to a directory descriptor.
+"""
+
+import ctypes
+import errno
+import os
+from collections.abc import Sequence
+
+_libc = ctypes.CDLL(None, use_errno=True)
+_KEEP_SIZE = 1
+# AT_FDCWD: paths that are absolute anyway.
+CWD = -100
+# What a file system answers that cannot do the optional thing it was asked for.
+UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EISDIR})
+OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+# Buffers one pwritev takes (IOV_MAX).
+_MAX_BUFFERS = 1024
+
+
+class SyncFailed(OSError):
+    """An fsync failed: pages may be marked clean that never reached the disk. Never retried."""
+
+
+class OwnedFd:
+    """A descriptor closed when the last user lets go, never while a thread is still using it."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+
+    def __del__(self) -> None:
+        os.close(self.fd)
+
+
+class Disk:
+    """The system calls. `skip_fsync` exists to prove that the campaigns notice a missing fsync."""
+
+    def __init__(self, *, skip_fsync: bool = False) -> None:
+        self.skip_fsync = skip_fsync
+
+    def open(self, path: str, flags: int, *, root: int) -> int:
+        return os.open(path, flags | os.O_CLOEXEC, 0o600, dir_fd=root)
+
+    def open_folder(self, path: str, *, root: int) -> int:
+        return self.open(path, os.O_RDONLY | os.O_DIRECTORY, root=root)
+
+    def open_unnamed(self, folder: int) -> int:
+        """A file without a name in `folder`, which may be linked into it later."""
+        return self.open(".", os.O_TMPFILE | os.O_RDWR, root=folder)
+
+    def reopen(self, fd: int, flags: int) -> int:
+        """The same file opened anew: an open file description with its own error record."""
+        return os.open(f"/proc/self/fd/{fd}", flags | os.O_CLOEXEC)
+
+    def write(self, fd: int, offset: int, buffers: Sequence[bytes | bytearray | memoryview]) -> int:
+        """All buffers one after another at `offset`; how many bytes that were."""
+        return write_all(fd, offset, buffers)
+
+    def allocate(self, fd: int, size_bytes: int) -> None:
+        """Set room aside without changing the file's length; ENOSPC now rather than later."""
+        if _libc.fallocate(fd, _KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(size_bytes)) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in UNSUPPORTED:
+            raise OSError(number, os.strerror(number))
+
+    def fsync(self, fd: int) -> None:
+        try:
+            if not self.skip_fsync:
+                os.fsync(fd)
+        except OSError as error:
+            raise SyncFailed(error.errno, f"fsync: {error.strerror}") from error
+
+    def fdatasync(self, fd: int) -> None:
+        try:
+            if not self.skip_fsync:
+                os.fdatasync(fd)
+        except OSError as error:
+            raise SyncFailed(error.errno, f"fdatasync: {error.strerror}") from error
+
+    def mkdir(self, path: str, *, root: int) -> None:
+        os.mkdir(path, 0o700, dir_fd=root)
+
+    def link_unnamed(self, fd: int, name: str, *, folder: int) -> None:
+        # dst_dir_fd makes CPython use linkat(AT_SYMLINK_FOLLOW); plain link() would fail EXDEV.
+        os.link(f"/proc/self/fd/{fd}", name, dst_dir_fd=folder, follow_symlinks=True)
+
+    def link(self, source: str, target: str, *, root: int) -> None:
+        os.link(source, target, src_dir_fd=root, dst_dir_fd=root, follow_symlinks=False)
+
+    def rename(self, source: str, target: str, *, root: int) -> None:
+        os.rename(source, target, src_dir_fd=root, dst_dir_fd=root)
+
+    def unlink(self, path: str, *, root: int) -> None:
+        os.unlink(path, dir_fd=root)
+
+
+def write_all(fd: int, offset: int, buffers: Sequence[bytes | bytearray | memoryview]) -> int:
+    """pwritev until everything is written: a short write is no error, but not an end either."""
+    start = offset
+    for first in range(0, len(buffers), _MAX_BUFFERS):
+        group = buffers[first : first + _MAX_BUFFERS]
+        length = sum(map(len, group))
+        written = os.pwritev(fd, group, offset) if length else 0
+        if written < length:
+            rest = memoryview(b"".join(group))
+            while written < length:
+                count = os.pwrite(fd, rest[written:], offset + written)
+                if count == 0:
+                    raise OSError(errno.EIO, "a write made no progress")
+                written += count
+        offset += length
+    return offset - start
