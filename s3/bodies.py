@@ -22,9 +22,7 @@ from core.streams import read_all
 from s3 import xml
 from s3.wire import Call
 
-_NOT_VALUES = frozenset(
-    ("x-amz-checksum-mode", "x-amz-checksum-type", "x-amz-checksum-algorithm")
-)
+_NOT_VALUES = frozenset(("x-amz-checksum-mode", "x-amz-checksum-type", "x-amz-checksum-algorithm"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -70,7 +68,9 @@ def _is_checksum(name: str) -> bool:
 def _claim(name: str, value: str) -> ChecksumClaim:
     algorithm = checksums.HEADERS.get(name)
     if algorithm is None:
-        raise InvalidRequest("The algorithm type you specified in x-amz-checksum- header is invalid.")
+        raise InvalidRequest(
+            "The algorithm type you specified in x-amz-checksum- header is invalid."
+        )
     checksums.decode(algorithm, value)
     return ChecksumClaim(algorithm=algorithm, value=value)
 

@@ -12,9 +12,7 @@ from functools import lru_cache
 
 from core.errors import NotModified, PreconditionFailed, StoreError
 
-READ_HEADERS = frozenset(
-    ("if-match", "if-none-match", "if-modified-since", "if-unmodified-since")
-)
+READ_HEADERS = frozenset(("if-match", "if-none-match", "if-modified-since", "if-unmodified-since"))
 _SOURCE = "x-amz-copy-source-"
 SOURCE_HEADERS = frozenset(_SOURCE + name for name in READ_HEADERS)
 

@@ -78,7 +78,9 @@ def repeated_by_304(version: VersionView, bucket: BucketView) -> tuple[tuple[str
         ("ETag", f'"{version.etag}"'),
         ("Last-Modified", http_date(version.last_modified)),
     ]
-    repeated += [(name, version.headers[name]) for name in _REPEATED_BY_304 if name in version.headers]
+    repeated += [
+        (name, version.headers[name]) for name in _REPEATED_BY_304 if name in version.headers
+    ]
     if bucket.versioning:
         repeated.append(("x-amz-version-id", version.wire_id))
     return tuple(repeated)

@@ -11,6 +11,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from objects.draft import Conditions, Draft
+
 from core.errors import (
     InvalidArgument,
     InvalidRequest,
@@ -18,10 +20,10 @@ from core.errors import (
     MetadataTooLarge,
     OperationNotImplemented,
 )
-from objects.draft import Conditions, Draft
 from s3.bodies import checksum_claim, content_md5
 from s3.conditions import parse_http_date
 from s3.described import SYSTEM_HEADERS
+from s3.ownership import check_acl
 from s3.shapes.acl import OBJECT_CANNED, checked_canned
 from s3.shapes.tagging import parse_tagging_header
 from s3.wire import Call
@@ -107,10 +109,13 @@ def storage_class(headers: Mapping[str, str]) -> str:
     return name
 
 
-def canned_acl(headers: Mapping[str, str]) -> str | None:
+def canned_acl(call: Call) -> str | None:
     """Return the canned ACL a request asks for an object."""
-    name = headers.get("x-amz-acl")
-    return None if name is None else checked_canned(name, OBJECT_CANNED)
+    name = call.headers.get("x-amz-acl")
+    if name is None:
+        return None
+    check_acl(call.found.bucket, checked_canned(name, OBJECT_CANNED))
+    return name
 
 
 def tags(headers: Mapping[str, str]) -> dict[str, str]:
@@ -157,10 +162,63 @@ def put_draft(call: Call) -> Draft:
         metadata=metadata,
         tags=tags(headers),
         storage_class=storage_class(headers),
-        acl=canned_acl(headers),
+        acl=canned_acl(call),
         content_md5=content_md5(headers),
         sha256=call.payload_sha256,
         checksum=checksum_claim(headers),
         conditions=conditions(headers),
+        size=call.body.length,
+    )
+
+
+def upload_draft(call: Call) -> Draft:
+    """Read everything a CreateMultipartUpload says of the object to be."""
+    system, metadata = stored_headers(call.headers)
+    return bodiless(
+        call,
+        headers=system,
+        metadata=metadata,
+        tags=tags(call.headers),
+        conditions=UNCONDITIONAL,
+    )
+
+
+def bodiless(
+    call: Call,
+    *,
+    headers: dict[str, str],
+    metadata: dict[str, str],
+    tags: dict[str, str],
+    conditions: Conditions,
+) -> Draft:
+    """Draft an object whose bytes come from elsewhere than this request."""
+    return Draft(
+        headers=headers,
+        metadata=metadata,
+        tags=tags,
+        storage_class=storage_class(call.headers),
+        acl=canned_acl(call),
+        content_md5=None,
+        sha256=None,
+        checksum=None,
+        conditions=conditions,
+        size=None,
+    )
+
+
+def part_draft(call: Call) -> Draft:
+    """Read what an UploadPart says of its bytes."""
+    headers = call.headers
+    stored_headers(headers)
+    return Draft(
+        headers={},
+        metadata={},
+        tags={},
+        storage_class="STANDARD",
+        acl=None,
+        content_md5=content_md5(headers),
+        sha256=call.payload_sha256,
+        checksum=checksum_claim(headers),
+        conditions=UNCONDITIONAL,
         size=call.body.length,
     )

@@ -9,6 +9,9 @@ another method is `MethodNotAllowed`. Metrics labels, policy actions and docs/s3
 all derive from this table.
 """
 
+# One line for each operation, however long: the table is read by its columns.
+# ruff: noqa: E501
+
 from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -154,8 +157,8 @@ _BUCKET: tuple[Iterable[Operation], ...] = (
     _row("PutPublicAccessBlock", _PUT, "bucket", "publicAccessBlock", action="s3:PutBucketPublicAccessBlock"),
     _row("DeletePublicAccessBlock", _DELETE, "bucket", "publicAccessBlock", action="s3:PutBucketPublicAccessBlock", handler=_gone),
     _row("GetBucketOwnershipControls", _GET, "bucket", "ownershipControls", handler=bucket.get_bucket_ownership),
-    _row("PutBucketOwnershipControls", _PUT, "bucket", "ownershipControls"),
-    _row("DeleteBucketOwnershipControls", _DELETE, "bucket", "ownershipControls", action="s3:PutBucketOwnershipControls"),
+    _row("PutBucketOwnershipControls", _PUT, "bucket", "ownershipControls", handler=bucket.put_bucket_ownership, body="xml"),
+    _row("DeleteBucketOwnershipControls", _DELETE, "bucket", "ownershipControls", action="s3:PutBucketOwnershipControls", handler=bucket.delete_bucket_ownership),
     _row("GetBucketReplication", _GET, "bucket", "replication", action="s3:GetReplicationConfiguration", handler=_absent("ReplicationConfigurationNotFoundError")),
     _row("PutBucketReplication", _PUT, "bucket", "replication", action="s3:PutReplicationConfiguration"),
     _row("DeleteBucketReplication", _DELETE, "bucket", "replication", action="s3:PutReplicationConfiguration", handler=_gone),
@@ -257,7 +260,9 @@ def _index(table: Iterable[Operation]) -> _Choices:
     choices: _Choices = {}
     for row in table:
         for extra in _subsets(row.optional):
-            by_header = choices.setdefault((row.method, row.level, frozenset(row.query + extra)), {})
+            by_header = choices.setdefault(
+                (row.method, row.level, frozenset(row.query + extra)), {}
+            )
             assert row.header not in by_header, row
             by_header[row.header] = row
     return choices

@@ -22,7 +22,7 @@ MAX_BYTES = 2 * 1024 * 1024
 MAX_DEPTH = 10
 HEAD = '<?xml version="1.0" encoding="UTF-8"?>\n'
 
-_SPECIAL = re.compile("[&<>\"\x00-\x1f\x7f-\x9f\u2028\ud800-\udfff\ufffe\uffff]")
+_SPECIAL = re.compile('[&<>"\x00-\x1f\x7f-\x9f\u2028\ud800-\udfff\ufffe\uffff]')
 _NAMED = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;"}
 
 

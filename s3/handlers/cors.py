@@ -1,7 +1,8 @@
 """Preflight requests of browsers. No bucket has a CORS configuration, so none is ever allowed."""
 
-from core.errors import AccessForbidden, BadRequest
 from objects.store import Store
+
+from core.errors import AccessForbidden, BadRequest
 from s3.wire import Call, Reply
 
 

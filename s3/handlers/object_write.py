@@ -1,8 +1,11 @@
 """PutObject and DeleteObject."""
 
+from collections.abc import Mapping
+
+from objects.store import Store
+
 from core.errors import EntityTooLarge, MissingContentLength
 from objects import delete, write
-from objects.store import Store
 from s3 import drafts
 from s3.described import version_header
 from s3.wire import Call, Header, Reply
@@ -27,6 +30,16 @@ def check_length(length: int | None) -> None:
         raise MissingContentLength()
     if length > MAX_PUT_BYTES:
         raise EntityTooLarge(proposed_size=length, max_size_allowed=MAX_PUT_BYTES)
+
+
+def checksum_echo(checksum: Mapping[str, str] | None) -> list[Header]:
+    """Say again the checksum that was verified and is kept."""
+    if not checksum:
+        return []
+    return [
+        (f"x-amz-checksum-{checksum['algorithm'].lower()}".encode(), checksum["value"].encode()),
+        (b"x-amz-checksum-type", checksum["type"].encode()),
+    ]
 
 
 async def delete_object(call: Call, store: Store) -> Reply:

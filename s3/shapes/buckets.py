@@ -6,6 +6,7 @@ from datetime import datetime
 
 from core.errors import (
     IllegalVersioningConfigurationException,
+    InvalidArgument,
     MalformedXML,
     OperationNotImplemented,
 )
@@ -97,3 +98,32 @@ def parse_versioning(body: bytes) -> str:
     if status not in ("Enabled", "Suspended"):
         raise IllegalVersioningConfigurationException()
     return status
+
+
+ENFORCED = "BucketOwnerEnforced"
+_OWNERSHIPS = frozenset((ENFORCED, "BucketOwnerPreferred", "ObjectWriter"))
+
+
+def checked_ownership(name: str) -> str:
+    """Return `name` if it is one of the three ways objects can be owned."""
+    if name not in _OWNERSHIPS:
+        raise InvalidArgument(argument_name="x-amz-object-ownership", argument_value=name)
+    return name
+
+
+def ownership_result(name: str) -> bytes:
+    """Print OwnershipControls."""
+    return xml.document("OwnershipControls", f"<Rule>{element('ObjectOwnership', name)}</Rule>")
+
+
+def parse_ownership(body: bytes) -> str:
+    """Read OwnershipControls, which hold exactly one rule."""
+    node = xml.parse(body, "OwnershipControls")
+    node.only("Rule")
+    rule = node.child("Rule")
+    if rule is None:
+        raise MalformedXML()
+    name = rule.required("ObjectOwnership")
+    if name not in _OWNERSHIPS:
+        raise MalformedXML()
+    return name

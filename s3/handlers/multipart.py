@@ -1,0 +1,163 @@
+"""Multipart uploads as a whole: create, complete, abort, list. Their parts are in s3.handlers.parts."""
+
+from __future__ import annotations
+
+from objects.store import Store
+
+from core import checksums
+from core.errors import EntityTooLarge, InvalidRequest, MalformedXML, MissingRequestBodyError
+from core.streams import read_all
+from objects import multipart
+from s3 import drafts, xml
+from s3.bodies import checksum_claim
+from s3.described import version_header
+from s3.handlers.listing import owner_of
+from s3.paging import limit, number
+from s3.shapes import multipart as shapes
+from s3.shapes.names import Encoder
+from s3.wire import Call, Header, Reply, header, xml_reply
+
+MAX_UPLOADS = 1000
+MAX_OBJECT_BYTES = 5 * 1024**4
+
+
+async def create_multipart_upload(call: Call, store: Store) -> Reply:
+    """POST ?uploads: begin an upload that holds everything but the bytes."""
+    algorithm, kind = _announced(call)
+    upload_id = await multipart.create(
+        store,
+        call.found,
+        call.key,
+        drafts.upload_draft(call),
+        checksum_algorithm=algorithm,
+        checksum_type=kind,
+    )
+    headers: list[Header] = []
+    if algorithm is not None and kind is not None:
+        headers = [
+            header(b"x-amz-checksum-algorithm", algorithm),
+            header(b"x-amz-checksum-type", kind),
+        ]
+    return xml_reply(
+        shapes.initiate_result(str(call.bucket), str(call.key), upload_id), headers=headers
+    )
+
+
+def _announced(call: Call) -> tuple[str | None, str | None]:
+    named = call.headers.get("x-amz-checksum-algorithm")
+    kind = call.headers.get("x-amz-checksum-type")
+    if named is None:
+        if kind is not None:
+            raise InvalidRequest(
+                "The x-amz-checksum-type header can only be used with the"
+                " x-amz-checksum-algorithm header."
+            )
+        return None, None
+    algorithm = checksums.check_algorithm(named)
+    kind = checksums.default_type(algorithm) if kind is None else kind.upper()
+    if not checksums.is_type_allowed(algorithm, kind):
+        raise InvalidRequest(
+            f"The {kind} checksum type cannot be used with the {algorithm.lower()}"
+            " checksum algorithm."
+        )
+    return algorithm, kind
+
+
+async def complete_multipart_upload(call: Call, store: Store) -> Reply:
+    """POST ?uploadId: make the listed parts the latest version of the key."""
+    parts = shapes.parse_complete(await _list_of_parts(call))
+    # A checksum header here is the whole object's, and not that of the request's body.
+    claim = checksum_claim(call.headers)
+    size = call.headers.get("x-amz-mp-object-size")
+    kind = call.headers.get("x-amz-checksum-type")
+    written = await multipart.complete(
+        store,
+        call.found,
+        call.key,
+        call.query["uploadId"],
+        parts,
+        conditions=drafts.conditions(call.headers),
+        checksum=None if claim is None else (claim.algorithm, claim.value),
+        checksum_type=None if kind is None else kind.upper(),
+        size=None
+        if size is None
+        else number("x-amz-mp-object-size", size, least=0, most=MAX_OBJECT_BYTES),
+    )
+    stored = written.checksums
+    document = shapes.complete_result(
+        location=_location(call),
+        bucket=str(call.bucket),
+        key=str(call.key),
+        etag=written.etag,
+        checksums={stored["algorithm"]: stored["value"]} if stored else {},
+        checksum_type=stored["type"] if stored else None,
+    )
+    return xml_reply(document, headers=version_header(call.found.bucket, written.version_id))
+
+
+async def _list_of_parts(call: Call) -> bytes:
+    try:
+        body = await read_all(call.body, xml.MAX_BYTES)
+    except EntityTooLarge as error:
+        raise MalformedXML() from error
+    if not body:
+        raise MalformedXML(MissingRequestBodyError.says)
+    return body
+
+
+def _location(call: Call) -> str:
+    scheme = "https" if call.secure else "http"
+    return f"{scheme}://{call.host}{call.raw_path.decode('ascii', 'replace')}"
+
+
+async def abort_multipart_upload(call: Call, store: Store) -> Reply:
+    """DELETE ?uploadId: drop the upload and its parts."""
+    await multipart.abort(store, call.found, call.key, call.query["uploadId"])
+    return Reply(204, body=None)
+
+
+async def list_multipart_uploads(call: Call, store: Store) -> Reply:
+    """GET bucket?uploads: one page of open uploads, by key and then by time."""
+    query = call.query
+    encode = Encoder(query.get("encoding-type"))
+    asked = limit(query, "max-uploads", default=MAX_UPLOADS, least=0)
+    key_marker = query.get("key-marker", "")
+    # Without a key there is nothing the upload's id could stand after.
+    upload_id_marker = query.get("upload-id-marker", "") if key_marker else ""
+    page = await multipart.list_uploads(
+        store,
+        call.found.bucket,
+        prefix=query.get("prefix", ""),
+        delimiter=query.get("delimiter") or None,
+        key_marker=key_marker,
+        upload_id_marker=upload_id_marker or None,
+        limit=min(asked, MAX_UPLOADS),
+    )
+    owner = owner_of(call.found.bucket)
+    rows = [
+        shapes.UploadRow(
+            key=upload.key,
+            upload_id=upload.upload_id,
+            initiator=owner,
+            owner=owner,
+            storage_class=upload.storage_class,
+            initiated=upload.initiated,
+            checksum_algorithm=upload.checksum_algorithm,
+            checksum_type=upload.checksum_type,
+        )
+        for upload in page.uploads
+    ]
+    return xml_reply(
+        shapes.uploads_result(
+            rows,
+            page.prefixes,
+            encode=encode,
+            bucket=str(call.bucket),
+            prefix=query.get("prefix", ""),
+            delimiter=query.get("delimiter") or None,
+            key_marker=key_marker,
+            upload_id_marker=upload_id_marker,
+            next_markers=page.next if page.truncated else None,
+            max_uploads=asked,
+        )
+    )

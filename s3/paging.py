@@ -1,0 +1,26 @@
+"""Numbers in query strings."""
+
+from collections.abc import Mapping
+
+from core.errors import InvalidArgument
+
+_MAX = 2**31 - 1
+
+
+def limit(query: Mapping[str, str], name: str, *, default: int, least: int = 0) -> int:
+    """Return how many a listing may return, as asked; the caller caps it."""
+    text = query.get(name)
+    if text is None or text == "":
+        return default
+    return number(name, text, least=least, most=_MAX)
+
+
+def number(name: str, text: str, *, least: int, most: int) -> int:
+    """Read a whole number within bounds."""
+    if not (text.isascii() and text.isdigit() and len(text) < 12 and least <= int(text) <= most):
+        raise InvalidArgument(
+            f"Provided {name} not an integer or within integer range",
+            argument_name=name,
+            argument_value=text,
+        )
+    return int(text)
