@@ -37,7 +37,8 @@ class Family:
     window: int = 256
 
     def __post_init__(self) -> None:
-        assert self.name.isidentifier() and self.name not in FAMILIES, self.name
+        assert self.name.isidentifier(), self.name
+        assert self.name not in FAMILIES, self.name
         if not self.queue:
             object.__setattr__(self, "queue", self.name)
         FAMILIES[self.name] = self

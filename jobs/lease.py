@@ -108,17 +108,13 @@ class Lease:
         """Move the job to the finished ones, or queue it anew when it was owed again meanwhile."""
         assert outcome in (DONE, CANCELLED, FAILED)
         with transaction.atomic():
-            return self._change(queries.FINISH, outcome=outcome) or self._change(
-                queries.RUN_AGAIN
-            )
+            return self._change(queries.FINISH, outcome=outcome) or self._change(queries.RUN_AGAIN)
 
     def _ask(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         return queries.rows(statement, id=self.job_id, token=self.token, **parameters)
 
     def _change(self, statement: str, **parameters: Any) -> bool:
-        return bool(
-            queries.changed(statement, id=self.job_id, token=self.token, **parameters)
-        )
+        return bool(queries.changed(statement, id=self.job_id, token=self.token, **parameters))
 
     def _heard(self, asked: float, answer: list[tuple[Any, ...]]) -> None:
         with self.lock:

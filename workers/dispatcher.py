@@ -1,8 +1,8 @@
 """Takes due job rows to Celery: when told so by NOTIFY, and each second in any case.
 
-Any number may run: rows are taken with SKIP LOCKED and marked before they are published. What a crash
-between the two, or an emptied Redis, loses is sent again by the sweep within a minute; what is sent
-twice finds its row taken. Nothing here waits for Redis with a row locked.
+Any number may run: rows are taken with SKIP LOCKED and marked before they are published. What a
+crash between the two, or an emptied Redis, loses is sent again by the sweep within a minute; what
+is sent twice finds its row taken. Nothing here waits for Redis with a row locked.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ class Dispatcher:
         return sent
 
     def sweep(self) -> int:
-        """Free the leases of vanished workers; publish again what was sent long ago and not begun."""
+        """Free the leases of vanished workers; publish again what was sent long ago."""
         expired = queries.rows(
             queries.EXPIRE,
             families=self._families,

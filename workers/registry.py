@@ -1,7 +1,7 @@
 """Which function does a family's work.
 
-A handler is a generator function: `(subject, cursor, context) -> Iterator[Step]`. It may run twice, run
-twice at once, or stop after any step; it resumes from the cursor of the last saved step.
+A handler is a generator function: `(subject, cursor, context) -> Iterator[Step]`. It may run twice,
+also at once, or stop after any step; it resumes from the cursor of the last saved step.
 """
 
 from __future__ import annotations

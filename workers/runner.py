@@ -79,7 +79,9 @@ class _Run:
         except GiveUp as why:
             return _if(lease.give_up(str(why)), "gave up")
         except Exception as why:
-            log.exception("job failed", extra={"family": lease.family.name, "job": str(lease.job_id)})
+            log.exception(
+                "job failed", extra={"family": lease.family.name, "job": str(lease.job_id)}
+            )
             # The handler's own statement may be what broke the connection.
             connection.close_if_unusable_or_obsolete()
             self._save()

@@ -19,7 +19,6 @@ from jobs.catalogue import FAMILIES, Family
 from workers.runner import run_job
 
 
-
 @dataclass(frozen=True, slots=True)
 class Due:
     """A job that is to be published."""
