@@ -7,14 +7,15 @@ overlap and no backward zone lies inside a forward one. It costs one sort.
 
 Here: the rule and the exhaustive search it is tested against. Not here: the ledger it reads.
 
-A write of unknown outcome that somebody read happened, at any time until its first reader ended; one
-that nobody read may not have happened and is left out. The state before every write is a value too.
+A write of unknown outcome that somebody read happened, at any time until its first reader ended;
+one that nobody read may not have happened and is left out. The state before every write is a value.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from tests.support.ledger import ABSENT, Entry
 
@@ -34,7 +35,7 @@ class Operation:
 
 @dataclass(slots=True)
 class Zone:
-    """The span of one value. Forward: some moment must lie in it; backward: it may shrink to one."""
+    """The span of one value. Forward: it was current throughout; backward: for a moment in it."""
 
     value: str
     first_end: int
@@ -92,7 +93,7 @@ def violation(history: Sequence[Operation]) -> str | None:
 
 def _clash(zones: list[Zone]) -> str | None:
     forward = sorted((z for z in zones if z.is_forward), key=lambda z: z.low)
-    for one, other in zip(forward, forward[1:], strict=False):
+    for one, other in pairwise(forward):
         if other.low < one.high:
             return f"{one.value} and {other.value} were both current at the same time"
     backward = sorted((z for z in zones if not z.is_forward), key=lambda z: z.low)
@@ -100,10 +101,13 @@ def _clash(zones: list[Zone]) -> str | None:
     for zone in backward:
         while place < len(forward) and forward[place].high <= zone.low:
             place += 1
-        if place < len(forward) and forward[place].low < zone.low < forward[place].high:
-            if zone.high < forward[place].high:
-                return f"{zone.value} came and went while {forward[place].value} was current"
+        if place < len(forward) and _lies_inside(zone, forward[place]):
+            return f"{zone.value} came and went while {forward[place].value} was current"
     return None
+
+
+def _lies_inside(inner: Zone, outer: Zone) -> bool:
+    return outer.low < inner.low and inner.high < outer.high
 
 
 def is_linearizable_by_search(history: Sequence[Operation]) -> bool:

@@ -19,7 +19,7 @@ VALUES = ["a", "b", "c", "d"]
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Operation]:
-    """Up to four writes and five reads over distinct ticks, with the initial value written first."""
+    """Up to four writes and five reads over distinct ticks, after that of the initial value."""
     written = draw(st.lists(st.sampled_from(VALUES), unique=True, max_size=4))
     reads = draw(st.lists(st.sampled_from([*VALUES, "initial"]), max_size=5))
     count = len(written) + len(reads)
