@@ -1,4 +1,6 @@
-"""Prints docs/s3-compatibility.md from the operations table: `python -m s3.compat_page > docs/s3-compatibility.md`."""
+"""The page of S3 compatibility, generated from the operations table:
+`python -m s3.compat_page > docs/s3-compatibility.md`.
+"""
 
 import sys
 

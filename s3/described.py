@@ -11,7 +11,8 @@ from s3.conditions import http_date
 from s3.wire import Header, header
 
 if TYPE_CHECKING:
-    from objects.found import BucketView, VersionView
+    from buckets.views import BucketView
+    from objects.found import VersionView
 
 _RANGES: Header = (b"accept-ranges", b"bytes")
 _DEFAULT_TYPE: Header = (b"content-type", b"binary/octet-stream")

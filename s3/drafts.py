@@ -10,8 +10,9 @@ Header values are kept as they came, byte for byte (as Latin-1 text), and go bac
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
-from objects.draft import Conditions, Draft
+from objects.draft import UNCONDITIONAL, Conditions, Draft
 
 from core.errors import (
     InvalidArgument,
@@ -45,7 +46,6 @@ _META = "x-amz-meta-"
 _CONDITIONAL = frozenset(
     ("if-match", "if-none-match", "x-amz-if-match-size", "x-amz-if-match-last-modified-time")
 )
-UNCONDITIONAL = Conditions()
 
 
 def stored_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
@@ -144,7 +144,7 @@ def _number(name: str, text: str) -> int:
     return int(text)
 
 
-def _moment(text: str) -> object:
+def _moment(text: str) -> datetime:
     moment = parse_http_date(text)
     if moment is None:
         raise InvalidArgument(

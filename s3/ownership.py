@@ -8,7 +8,7 @@ from core.errors import AccessControlListNotSupported
 from s3.shapes.buckets import ENFORCED
 
 if TYPE_CHECKING:
-    from objects.found import BucketView
+    from buckets.views import BucketView
 
 OWNERSHIP = "ownership"
 

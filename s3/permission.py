@@ -13,7 +13,7 @@ from s3.wire import Call
 from tenants import access
 
 if TYPE_CHECKING:
-    from objects.found import BucketView
+    from buckets.views import BucketView
 
 
 def may(call: Call, action: str, key: str | None = None) -> bool:

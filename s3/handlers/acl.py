@@ -1,4 +1,4 @@
-"""Access control lists: canned ones are checked, kept and shown. They grant nobody else anything."""
+"""Access control lists: canned ones are checked, kept and shown. They grant others nothing."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from core.errors import (
 )
 from objects import acl
 from s3.bodies import read_document
+from s3.controlling import change
 from s3.described import version_header
 from s3.existing import existing
 from s3.handlers.listing import owner_of
@@ -34,7 +35,7 @@ async def put_bucket_acl(call: Call, store: Store) -> Reply:
     """PUT bucket?acl."""
     name = await _asked(call, BUCKET_CANNED)
     check_acl(call.found.bucket, name)
-    await store.control(control.put_document, call.found.bucket.id, KIND, name)
+    await change(call, store, control.put_document, call.found.bucket.id, KIND, name)
     return Reply(200)
 
 

@@ -19,6 +19,7 @@ from core.errors import (
 )
 from core.names import check_bucket_name
 from s3.bodies import read_document
+from s3.controlling import change
 from s3.handlers import acl
 from s3.ownership import OWNERSHIP
 from s3.shapes import buckets as shapes
@@ -26,14 +27,14 @@ from s3.shapes.acl import BUCKET_CANNED, checked_canned
 from s3.wire import Call, Reply, header, xml_reply
 
 if TYPE_CHECKING:
-    from objects.found import BucketView
+    from buckets.views import BucketView
 
 _ACL = "x-amz-acl"
 _OWNERSHIP = "x-amz-object-ownership"
 
 
 async def create_bucket(call: Call, store: Store) -> Reply:
-    """PUT bucket. Creating one's own bucket again changes nothing, and says so if it should have."""
+    """PUT bucket. To create one's own bucket again changes nothing; `409` if it should have."""
     name = check_bucket_name(str(call.bucket))
     documents = _documents(call)
     asked = shapes.parse_create(await read_document(call))
@@ -42,8 +43,10 @@ async def create_bucket(call: Call, store: Store) -> Reply:
         raise InvalidLocationConstraint(location_constraint=asked.location)
     bucket = call.found.bucket
     if bucket is None:
-        await store.control(
-            control.create, call.caller.tenant_id, name, region=region, documents=documents
+        # What a bucket is without being told is not written down.
+        kept = {kind: body for kind, body in documents.items() if body != acl.DEFAULT}
+        await change(
+            call, store, control.create, call.caller.tenant_id, name, region=region, documents=kept
         )
     elif bucket.tenant_id != call.caller.tenant_id:
         raise BucketAlreadyExists(bucket_name=name)
@@ -89,7 +92,7 @@ async def head_bucket(call: Call, store: Store) -> Reply:
 
 async def delete_bucket(call: Call, store: Store) -> Reply:
     """DELETE bucket, if nothing is in it; open uploads go with it."""
-    await store.control(control.delete, call.found.bucket.id)
+    await change(call, store, control.delete, call.found.bucket.id)
     return Reply(204, body=None)
 
 
@@ -106,7 +109,7 @@ async def get_bucket_versioning(call: Call, store: Store) -> Reply:
 async def put_bucket_versioning(call: Call, store: Store) -> Reply:
     """PUT ?versioning: enable or suspend; there is no way back to neither."""
     status = shapes.parse_versioning(await read_document(call))
-    await store.control(control.set_versioning, call.found.bucket.id, status)
+    await change(call, store, control.set_versioning, call.found.bucket.id, status)
     return Reply(200)
 
 
@@ -124,11 +127,11 @@ async def put_bucket_ownership(call: Call, store: Store) -> Reply:
     bucket = call.found.bucket
     if kind == shapes.ENFORCED and bucket.documents.get(acl.KIND, "private") != "private":
         raise InvalidBucketAclWithObjectOwnership(bucket_name=call.bucket)
-    await store.control(control.put_document, bucket.id, OWNERSHIP, kind)
+    await change(call, store, control.put_document, bucket.id, OWNERSHIP, kind)
     return Reply(200)
 
 
 async def delete_bucket_ownership(call: Call, store: Store) -> Reply:
     """DELETE ?ownershipControls."""
-    await store.control(control.delete_document, call.found.bucket.id, OWNERSHIP)
+    await change(call, store, control.delete_document, call.found.bucket.id, OWNERSHIP)
     return Reply(204, body=None)

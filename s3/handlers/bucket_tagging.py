@@ -9,6 +9,7 @@ from objects.store import Store
 from buckets import control
 from core.errors import NoSuchTagSet
 from s3.bodies import read_document
+from s3.controlling import change
 from s3.shapes.tagging import parse_bucket_tags, tagging_result
 from s3.wire import Call, Reply, xml_reply
 
@@ -26,11 +27,11 @@ async def get_bucket_tagging(call: Call, store: Store) -> Reply:
 async def put_bucket_tagging(call: Call, store: Store) -> Reply:
     """PUT ?tagging: the whole set, in place of any before."""
     tags = parse_bucket_tags(await read_document(call))
-    await store.control(control.put_document, call.found.bucket.id, KIND, json.dumps(tags))
+    await change(call, store, control.put_document, call.found.bucket.id, KIND, json.dumps(tags))
     return Reply(204, body=None)
 
 
 async def delete_bucket_tagging(call: Call, store: Store) -> Reply:
     """DELETE ?tagging; there need not be any."""
-    await store.control(control.delete_document, call.found.bucket.id, KIND)
+    await change(call, store, control.delete_document, call.found.bucket.id, KIND)
     return Reply(204, body=None)

@@ -23,6 +23,8 @@ from core.errors import (
 from core.names import check_key, is_bucket_name
 from core.ranges import ByteRange
 from objects import copy
+from objects.draft import Draft
+from objects.found import DATA, Question
 from s3 import drafts
 from s3.conditions import SOURCE_HEADERS, judge_source
 from s3.described import version_header
@@ -131,7 +133,9 @@ async def upload_part_copy(call: Call, store: Store) -> Reply:
 
 async def _look(call: Call, store: Store, source: Source) -> Found:
     """Look the source up, and refuse as S3 does when it is not to be copied."""
-    found = await store.look(question_about(call, source))
+    found = await store.look(
+        Question(call.caller.key_id, source.bucket, source.key, source.version_id, DATA)
+    )
     bucket = found.bucket
     if bucket is None:
         raise NoSuchBucket(bucket_name=source.bucket)
@@ -144,7 +148,8 @@ async def _look(call: Call, store: Store, source: Source) -> Found:
     if version is None or version.is_marker:
         if version is not None and source.version_id is not None:
             raise InvalidRequest(
-                "The source of a copy request may not specifically refer to a delete marker by version id."
+                "The source of a copy request may not specifically refer to a delete marker by"
+                " version id."
             )
         if not may_in(call, bucket, "s3:ListBucket", None):
             raise AccessDenied()

@@ -18,7 +18,7 @@ from s3.shapes.names import Encoder
 from s3.wire import Call, Reply, xml_reply
 
 if TYPE_CHECKING:
-    from objects.found import BucketView
+    from buckets.views import BucketView
 
 PAGE = 1000
 

@@ -1,4 +1,4 @@
-"""Multipart uploads as a whole: create, complete, abort, list. Their parts are in s3.handlers.parts."""
+"""Multipart uploads as a whole: create, complete, abort, list. Parts are in s3.handlers.parts."""
 
 from __future__ import annotations
 
