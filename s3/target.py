@@ -1,0 +1,91 @@
+"""Which bucket and key a request names: parsed once, from the raw bytes.
+
+Here: path style and virtual-host style, the query, percent-decoding. Not here: what the names mean.
+
+Keys are taken as sent: decoded exactly once, never normalised (`a//b`, `./x`, `../x` are different
+keys). What is decoded here is what is authorised, routed and stored.
+"""
+
+from __future__ import annotations
+
+from urllib.parse import unquote_to_bytes
+
+from core.errors import AuthorizationQueryParametersError, InvalidURI
+from core.names import check_bucket_name, check_key, is_bucket_name
+
+_HEX = frozenset(b"0123456789abcdefABCDEF")
+_NO_QUERY: dict[str, str] = {}
+
+
+class Hosts:
+    """Which host names carry a bucket: `bucket.DOMAIN` for each configured domain."""
+
+    def __init__(self, domains: tuple[str, ...]) -> None:
+        self._suffixes = tuple("." + domain.lower() for domain in domains)
+        self._exact = frozenset(domain.lower() for domain in domains)
+        self._known: dict[str, str | None] = {}
+
+    def bucket(self, host: str) -> str | None:
+        """The bucket a `Host` header names, or None for path style. Remembered per host."""
+        try:
+            return self._known[host]
+        except KeyError:
+            if len(self._known) > 10_000:
+                self._known.clear()
+            found = self._known[host] = self._find(host)
+            return found
+
+    def _find(self, host: str) -> str | None:
+        name = host.lower()
+        if not name.endswith("]"):
+            name = name.rpartition(":")[0] if name.rpartition(":")[2].isdigit() else name
+        if name in self._exact:
+            return None
+        for suffix in sorted(self._suffixes, key=len, reverse=True):
+            if name.endswith(suffix):
+                bucket = name[: -len(suffix)]
+                return bucket if is_bucket_name(bucket) else None
+        return None
+
+
+def split_path(raw_path: bytes, host_bucket: str | None) -> tuple[str | None, str | None]:
+    """Bucket and key of a raw path; None for what it does not name."""
+    if host_bucket is not None:
+        return host_bucket, _key(raw_path[1:])
+    raw_bucket, _, raw_key = raw_path[1:].partition(b"/")
+    if not raw_bucket and not raw_key:
+        return None, None
+    return check_bucket_name(decode(raw_bucket)), _key(raw_key)
+
+
+def parse_query(raw_query: bytes) -> dict[str, str]:
+    """The query's names and values, decoded; of repeated names the first."""
+    if not raw_query:
+        return _NO_QUERY
+    query: dict[str, str] = {}
+    for piece in raw_query.split(b"&"):
+        if not piece:
+            continue
+        raw_name, _, raw_value = piece.partition(b"=")
+        name = decode(raw_name.replace(b"+", b" "))
+        if name not in query:
+            query[name] = decode(raw_value.replace(b"+", b" "))
+        elif name.startswith("X-Amz-"):
+            raise AuthorizationQueryParametersError(f"{name} is given more than once.")
+    return query
+
+
+def decode(raw: bytes) -> str:
+    """Percent-decoded once, as UTF-8; `InvalidURI` when it is not."""
+    if b"%" in raw:
+        if not all(_HEX.issuperset(after[:2]) and len(after) > 1 for after in raw.split(b"%")[1:]):
+            raise InvalidURI()
+        raw = unquote_to_bytes(raw)
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        raise InvalidURI() from None
+
+
+def _key(raw_key: bytes) -> str | None:
+    return check_key(decode(raw_key)) if raw_key else None
