@@ -156,14 +156,16 @@ def rows(statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
     """The rows a statement answers."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.fetchall()
+        found: list[tuple[Any, ...]] = cursor.fetchall()
+    return found
 
 
 def changed(statement: str, **parameters: Any) -> int:
     """How many rows a statement changed."""
     with connection.cursor() as cursor:
         cursor.execute(statement, parameters)
-        return cursor.rowcount
+        number: int = cursor.rowcount
+    return number
 
 
 def unfinished(*, family: str = "", state: str = "", limit: int = 100) -> Sequence[Job]:

@@ -1,23 +1,34 @@
-"""The Celery application: queues, routes and tasks as the job catalogue declares them."""
+"""The Celery application. Tasks, queues and routes come from the job catalogue (workers)."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import django
 from celery import Celery
-from django.conf import settings
+from celery.signals import setup_logging
 from kombu import Queue
 
-from core.config import default_environment
+from core import logs
+from core.config import config, default_environment
 from jobs.catalogue import FAMILIES
+from objstore_site.running import reach_running_store
 
 default_environment("DJANGO_SETTINGS_MODULE", "objstore_site.settings")
-if not settings.configured:
-    django.setup()
+reach_running_store()
+django.setup()
 
 app = Celery("objstore")
 app.config_from_object("django.conf:settings", namespace="CELERY")
+# A queue per family; a worker takes from all of them unless it is told otherwise with -Q.
 app.conf.task_queues = [Queue(name) for name in sorted({f.queue for f in FAMILIES.values()})]
-app.conf.task_routes = {family.task: {"queue": family.queue} for family in FAMILIES.values()}
-app.set_default()
-# Celery imports them in each worker: the tasks, and what watches that the worker is not deaf.
-app.conf.imports = ("workers.tasks", "workers.watchdog")
+app.conf.task_routes = {f.task: {"queue": f.queue} for f in FAMILIES.values()}
+app.conf.task_default_queue = app.conf.task_queues[0].name
+app.autodiscover_tasks(["workers"])
+app.conf.imports = ("workers.watchdog",)
+
+
+@setup_logging.connect
+def _log_as_json(**_: Any) -> None:
+    """Our format instead of Celery's."""
+    logs.set_up("celery", config().logs.level)

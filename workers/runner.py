@@ -1,7 +1,7 @@
 """Runs one job: claim, step by step, finish. The only caller of handlers.
 
-Promise: progress is saved, the claim checked, pause, cancel and throttle honoured between two steps;
-whatever happens, the row says what comes next, and a runner that lost its claim changes nothing.
+Promise: between two steps progress is saved, the claim checked, pause, cancel and throttle
+honoured; whatever happens, the row says what comes next, and a runner that lost its claim changes nothing.
 """
 
 from __future__ import annotations
@@ -79,9 +79,8 @@ class _Run:
         except GiveUp as why:
             return _if(lease.give_up(str(why)), "gave up")
         except Exception as why:
-            log.exception(
-                "job failed", extra={"family": lease.family.name, "job": str(lease.job_id)}
-            )
+            named = {"family": lease.family.name, "job": str(lease.job_id)}
+            log.exception("job failed", extra=named)
             # The handler's own statement may be what broke the connection.
             connection.close_if_unusable_or_obsolete()
             self._save()
