@@ -1,4 +1,4 @@
-"""Changing configuration from a handler: the synchronous verbs, off the loop, with the actor named."""
+"""Changing configuration from a handler: the synchronous verbs, off the loop, actor named."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from objects.store import Store
+
 from s3.wire import Call
 
 

@@ -12,8 +12,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 
-from objects.draft import UNCONDITIONAL, Conditions, Draft
-
 from core.errors import (
     InvalidArgument,
     InvalidRequest,
@@ -21,6 +19,7 @@ from core.errors import (
     MetadataTooLarge,
     OperationNotImplemented,
 )
+from objects.draft import UNCONDITIONAL, Conditions, Draft
 from s3.bodies import checksum_claim, content_md5
 from s3.conditions import parse_http_date
 from s3.described import SYSTEM_HEADERS

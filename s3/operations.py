@@ -228,10 +228,10 @@ _OBJECT: tuple[Iterable[Operation], ...] = (
     _row("SelectObjectContent", _POST, "object", "select&select-type", action="s3:GetObject"),
     _row("RenameObject", _PUT, "object", "renameObject", action="s3express:CreateSession"),
     _row("UpdateObjectEncryption", _PUT, "object", "encryption", versioned="s3:UpdateObjectEncryption"),
-    _row("ListObjectAnnotations", _GET, "object", "annotations", versioned="s3:ListObjectAnnotations"),
-    _row("GetObjectAnnotation", _GET, "object", "annotation", versioned="s3:GetObjectAnnotation"),
-    _row("PutObjectAnnotation", _PUT, "object", "annotation", versioned="s3:PutObjectAnnotation"),
-    _row("DeleteObjectAnnotation", _DELETE, "object", "annotation", versioned="s3:DeleteObjectAnnotation"),
+    _row("ListObjectAnnotations", _GET, "object", "annotation", versioned="s3:ListObjectAnnotations"),
+    _row("GetObjectAnnotation", _GET, "object", "annotation&annotationName", versioned="s3:GetObjectAnnotation"),
+    _row("PutObjectAnnotation", _PUT, "object", "annotation&annotationName", versioned="s3:PutObjectAnnotation"),
+    _row("DeleteObjectAnnotation", _DELETE, "object", "annotation&annotationName", versioned="s3:DeleteObjectAnnotation"),
 )
 # fmt: on
 
@@ -310,18 +310,18 @@ def _selecting(query: Mapping[str, str]) -> frozenset[str]:
 
 
 def _unmatched(method: str, level: Level, names: frozenset[str]) -> Exception:
+    if "versionId" in names and (method, level, names - {"versionId"}) in _CHOICES:
+        return InvalidArgument(
+            "This operation does not accept a version-id.",
+            argument_name="versionId",
+            argument_value="",
+        )
     allowed = sorted({m for m, where, chosen in _CHOICES if where == level and chosen == names})
     if allowed:
         return MethodNotAllowed(
             method=method,
             resource_type=_resource(level, names),
             headers=(("Allow", ", ".join(allowed)),),
-        )
-    if "versionId" in names:
-        return InvalidArgument(
-            "This operation does not accept a version-id.",
-            argument_name="versionId",
-            argument_value="",
         )
     if len(names) > 1:
         return InvalidArgument(
