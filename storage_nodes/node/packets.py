@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-MAX_PACKET = 128 << 10
+MAX_PACKET = 64 << 10
 _PREFIX = 4
 _MAX_FDS = 4
 _FD_SPACE = socket.CMSG_SPACE(_MAX_FDS * array.array("i").itemsize)

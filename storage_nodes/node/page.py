@@ -15,6 +15,8 @@ GONE: Final = 2
 
 _LAYOUT = struct.Struct("<QQ")
 SIZE: Final = _LAYOUT.size
+# The state's lowest byte: all a reader needs to look at.
+_STATE_AT: Final = 8
 
 
 class Page:
@@ -52,7 +54,7 @@ class Page:
 
 
 class PageView:
-    """A client's side."""
+    """A client's side; unmapped when the last file that looks at it is forgotten."""
 
     def __init__(self, fd: int) -> None:
         try:
@@ -64,8 +66,8 @@ class PageView:
         """What to compare with later."""
         return self._map[:SIZE]
 
-    def state(self) -> int:
-        return int(_LAYOUT.unpack(self._map[:SIZE])[1])
+    def is_serving(self) -> bool:
+        return self._map[_STATE_AT] == SERVING
 
-    def close(self) -> None:
-        self._map.close()
+    def is_gone(self) -> bool:
+        return self._map[_STATE_AT] == GONE

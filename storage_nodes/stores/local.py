@@ -1,0 +1,323 @@
+"""A drive of a node on this host: the node passes descriptors, the bytes move here.
+
+Here: what a holder of a descriptor owes (node-protocol.md §3): after each fdatasync look at the
+drive's page, the connection and `st_nlink`; report every error; never again sync what failed.
+Blocking calls run in a few threads per drive, so that a slow drive holds up no other.
+"""
+
+import asyncio
+import os
+import secrets
+from collections.abc import AsyncIterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from uuid import UUID
+
+from core.errors import (
+    DriveFenced,
+    DriveFull,
+    DriveGone,
+    NodeUnreachable,
+    ShardCorrupt,
+    ShardMissing,
+)
+from storage_nodes.node.disk import OUT_OF_SPACE, Disk, OwnedFd, SyncFailed
+from storage_nodes.node.page import PageView
+from storage_nodes.shard_name import ShardName
+from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
+from storage_nodes.stores.link import Answer, Link
+
+# Blocking disk calls of this process one drive works on at once.
+_THREADS = 4
+# Connections for requests that wait for the disk; quick ones have one of their own.
+_SLOW_LINKS = 4
+# Copying more than this out of the page cache is worth a thread.
+_INLINE_BYTES = 256 << 10
+_PAGE_OF_NAMES = 1000
+
+
+class LocalShardStore:
+    """One drive through its node's Unix socket. Belongs to one event loop."""
+
+    def __init__(
+        self,
+        drive: UUID,
+        *,
+        socket: Path,
+        secret: bytes,
+        timeout_s: float,
+        disk: Disk | None = None,
+    ) -> None:
+        self.drive = drive
+        self.disk = disk or Disk()
+        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="drive")
+        self._socket = socket
+        self._secret = secret
+        self.timeout_s = timeout_s
+        self._quick: Link | None = None
+        self._slow: list[Link] = []
+        self._connecting = asyncio.Lock()
+
+    async def create(
+        self,
+        name: ShardName,
+        *,
+        purpose: Purpose,
+        size_bytes: int | None = None,
+        header: Buffer = b"",
+    ) -> "LocalShardFile":
+        link = await self._slow_link()
+        stamp = link.page.stamp()
+        handle = secrets.token_hex(16)
+        arguments = {"purpose": purpose, "size": size_bytes, "file": handle}
+        try:
+            _, fd = await link.ask(
+                "create", name, arguments, timeout_s=self.timeout_s, payload=bytes(header)
+            )
+        except (NodeUnreachable, asyncio.CancelledError):
+            # It may come into being after all; requests of one connection keep their order.
+            link.tell("abandon", name, {"file": handle})
+            raise
+        published = purpose == "pack"
+        return LocalShardFile(self, link, name, _owned(fd), handle, stamp, published=published)
+
+    async def open(self, name: ShardName) -> "LocalShardReader":
+        link = self._quick
+        if link is None or not link.is_alive:
+            link = await self._quick_link()
+        size, fd = await link.ask("open", name, {}, timeout_s=self.timeout_s)
+        return LocalShardReader(self, name, _owned(fd), size, link.page)
+
+    async def stat(self, name: ShardName) -> ShardStat | None:
+        link = await self._quick_link()
+        found, _ = await link.ask("stat", name, {}, timeout_s=self.timeout_s)
+        return ShardStat(size_bytes=found["size"], trashed=found["trashed"]) if found else None
+
+    async def trash(self, name: ShardName) -> bool:
+        done, _ = await self._ask("trash", name, {})
+        return bool(done)
+
+    async def restore(self, name: ShardName) -> bool:
+        done, _ = await self._ask("restore", name, {})
+        return bool(done)
+
+    async def unlink_trash(self, older_than: datetime) -> int:
+        count, _ = await self._ask("unlink_trash", None, {"older_than": older_than.timestamp()})
+        return int(count)
+
+    async def names(self, after: ShardName | None = None) -> AsyncIterator[ShardName]:
+        while True:
+            page, _ = await self._ask("names", after, {"limit": _PAGE_OF_NAMES})
+            for text in page:
+                after = ShardName.parse(text)
+                yield after
+            if len(page) < _PAGE_OF_NAMES:
+                return
+
+    async def report_error(self, name: ShardName, errno: int) -> None:
+        await self._ask("report_error", name, {"errno": errno})
+
+    async def space(self) -> Space:
+        found, _ = await self._ask("space", None, {})
+        return Space(
+            size_bytes=found["size"],
+            free_bytes=found["free"],
+            trash_bytes=found["trash"],
+            device=found["device"],
+        )
+
+    async def close(self) -> None:
+        for link in (self._quick, *self._slow):
+            if link is not None:
+                link.close()
+        self._quick, self._slow = None, []
+        self.pool.shutdown(wait=False)
+
+    async def _ask(
+        self, operation: str, name: ShardName | None, arguments: Mapping[str, object]
+    ) -> Answer:
+        link = await self._slow_link()
+        return await link.ask(operation, name, arguments, timeout_s=self.timeout_s)
+
+    async def _quick_link(self) -> Link:
+        async with self._connecting:
+            if self._quick is None or not self._quick.is_alive:
+                self._quick = await self._connect()
+            return self._quick
+
+    async def _slow_link(self) -> Link:
+        """The least busy connection; a further one while all are busy and there is room."""
+        async with self._connecting:
+            self._slow = [link for link in self._slow if link.is_alive]
+            best = min(self._slow, key=lambda link: link.load, default=None)
+            if best is None or (best.load and len(self._slow) < _SLOW_LINKS):
+                best = await self._connect()
+                self._slow.append(best)
+            return best
+
+    async def _connect(self) -> Link:
+        return await Link.connect(self._socket, self.drive, self._secret, self.timeout_s)
+
+
+class LocalShardFile:
+    """A descriptor for writing, received from the node."""
+
+    def __init__(
+        self,
+        store: LocalShardStore,
+        link: Link,
+        name: ShardName,
+        fd: OwnedFd,
+        handle: str,
+        stamp: bytes,
+        *,
+        published: bool,
+    ) -> None:
+        self.name = name
+        self._store = store
+        self._link = link
+        self._fd: OwnedFd | None = fd
+        self._handle = handle
+        self._stamp = stamp
+        self._published = published
+
+    async def write(self, offset: int, buffers: Sequence[Buffer], *, sync: bool = False) -> None:
+        await self._in_thread(offset, buffers, sync)
+
+    async def sync(self) -> None:
+        await self._in_thread(0, (), True)
+
+    async def publish(self) -> None:
+        if self._published:
+            await self.close()
+            return
+        # Our own descriptor has its own record of write-back errors; the node checks its own.
+        await self.sync()
+        await self._link.ask(
+            "publish", self.name, {"file": self._handle}, timeout_s=self._store.timeout_s
+        )
+        self._fd = None
+
+    async def close(self) -> None:
+        if not self._published:
+            await self.abandon()
+        self._fd = None
+
+    async def abandon(self) -> None:
+        was_open, self._fd = self._fd is not None, None
+        if was_open and not self._published and self._link.is_alive:
+            await self._link.ask(
+                "abandon", self.name, {"file": self._handle}, timeout_s=self._store.timeout_s
+            )
+
+    def write_now(self, offset: int, buffers: Sequence[Buffer], *, sync: bool = False) -> None:
+        """`write` in the calling thread. OSErrors come as they are: the caller reports them."""
+        fd = self._fd
+        if fd is None:
+            raise ShardMissing("The file is closed.", shard=self.name)
+        self._check()
+        if buffers:
+            self._store.disk.write(fd.fd, offset, buffers)
+        if sync:
+            self._store.disk.fdatasync(fd.fd)
+            self._check()
+            if self._published and os.fstat(fd.fd).st_nlink == 0:
+                raise ShardMissing("The file was removed while it was written.", shard=self.name)
+
+    async def _in_thread(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> None:
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._store.pool, self._write, offset, buffers, sync)
+        except OSError as error:
+            await self._failed(error)
+
+    def _write(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> None:
+        self.write_now(offset, buffers, sync=sync)
+
+    async def _failed(self, error: OSError) -> None:
+        """Drop the file; fence the drive unless it is merely full."""
+        self._fd = None
+        if error.errno in OUT_OF_SPACE and not isinstance(error, SyncFailed):
+            raise DriveFull(drive=self._store.drive) from error
+        why = error.strerror or str(error)
+        # Unheard, the copy is not counted either; the next writer will meet the same drive.
+        with suppress(NodeUnreachable, DriveFenced, DriveGone):
+            await self._store.report_error(self.name, error.errno or 0)
+        raise DriveFenced(f"The drive failed: {why}.", drive=self._store.drive) from error
+
+    def _check(self) -> None:
+        if not self._link.is_alive:
+            raise NodeUnreachable("The node that handed out the file has gone.", shard=self.name)
+        page = self._link.page
+        if page.stamp() == self._stamp and page.is_serving():
+            return
+        if page.is_gone():
+            raise DriveGone(drive=self._store.drive)
+        raise DriveFenced(drive=self._store.drive)
+
+
+class LocalShardReader:
+    """A read-only descriptor, received from the node."""
+
+    def __init__(
+        self, store: LocalShardStore, name: ShardName, fd: OwnedFd, size: int, page: PageView
+    ) -> None:
+        self.name = name
+        self.size = size
+        self._store = store
+        self._fd: OwnedFd | None = fd
+        self._page = page
+
+    async def read(self, offset: int, length: int) -> bytes:
+        if length <= _INLINE_BYTES:
+            found = self.read_now(offset, length)
+            if found is not None:
+                return found
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._store.pool, self._read, offset, length)
+
+    def read_now(self, offset: int, length: int) -> bytes | None:
+        fd = self._opened()
+        place = bytearray(length)
+        try:
+            count = os.preadv(fd.fd, [place], offset, os.RWF_NOWAIT)
+        except OSError:
+            # Not in the page cache, or not supported here; a real error shows in the full read.
+            return None
+        # Fewer bytes: the end of the file, or of what is cached. The full read knows.
+        return bytes(place) if count == length else None
+
+    async def close(self) -> None:
+        self._fd = None
+
+    def _read(self, offset: int, length: int) -> bytes:
+        fd = self._opened()
+        pieces = []
+        while length:
+            try:
+                piece = os.pread(fd.fd, length, offset)
+            except OSError as error:
+                raise ShardCorrupt(
+                    f"The drive cannot read the shard: {error.strerror}.", shard=self.name
+                ) from error
+            if not piece:
+                break
+            pieces.append(piece)
+            offset += len(piece)
+            length -= len(piece)
+        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    def _opened(self) -> OwnedFd:
+        if self._fd is None:
+            raise ShardMissing("The reader is closed.", shard=self.name)
+        if self._page.is_gone():
+            raise DriveGone(drive=self._store.drive)
+        return self._fd
+
+
+def _owned(fd: int | None) -> OwnedFd:
+    if fd is None:
+        raise NodeUnreachable("The node answered without a descriptor.")
+    return OwnedFd(fd)
