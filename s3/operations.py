@@ -18,7 +18,6 @@ from itertools import combinations
 from typing import Literal
 
 from core.errors import InvalidArgument, MethodNotAllowed, OperationNotImplemented
-from objects.found import DATA, HEAD, NONE
 from s3.handlers import (
     absent,
     acl,
@@ -39,6 +38,7 @@ from s3.handlers import (
 from s3.wire import Handler
 
 Level = Literal["service", "bucket", "object"]
+Want = Literal["none", "head", "data"]
 Body = Literal["none", "xml", "payload"]
 
 
@@ -53,7 +53,7 @@ class Operation:
     optional: tuple[str, ...]
     header: str
     action: str
-    want: int
+    want: Want
     body: Body
     handler: Handler
     public: bool
@@ -72,7 +72,7 @@ def _rows(
     *,
     action: str | None = None,
     handler: Handler = absent.not_implemented,
-    want: int = NONE,
+    want: Want = "none",
     body: Body = "none",
     optional: str = "",
     header: str = "",
@@ -201,18 +201,18 @@ _BUCKET: tuple[Iterable[Operation], ...] = (
 )
 
 _OBJECT: tuple[Iterable[Operation], ...] = (
-    _row("GetObject", _GET, "object", handler=object_read.get_object, want=DATA, versioned="s3:GetObjectVersion", optional="partNumber"),
-    _row("HeadObject", _HEAD, "object", action="s3:GetObject", handler=object_read.head_object, want=HEAD, versioned="s3:GetObjectVersion", optional="partNumber"),
+    _row("GetObject", _GET, "object", handler=object_read.get_object, want="data", versioned="s3:GetObjectVersion", optional="partNumber"),
+    _row("HeadObject", _HEAD, "object", action="s3:GetObject", handler=object_read.head_object, want="head", versioned="s3:GetObjectVersion", optional="partNumber"),
     _row("PutObject", _PUT, "object", handler=object_write.put_object, body="payload"),
     _row("CopyObject", _PUT, "object", action="s3:PutObject", handler=copying.copy_object, header="x-amz-copy-source"),
     _row("DeleteObject", _DELETE, "object", handler=object_write.delete_object, versioned="s3:DeleteObjectVersion"),
     _row("Preflight", "OPTIONS", "object", action="", handler=cors.preflight, public=True),
-    _row("GetObjectAttributes", _GET, "object", "attributes", handler=attributes.get_object_attributes, want=HEAD, versioned="s3:GetObjectVersionAttributes"),
-    _row("GetObjectTagging", _GET, "object", "tagging", handler=tagging.get_object_tagging, want=HEAD, versioned="s3:GetObjectVersionTagging"),
-    _row("PutObjectTagging", _PUT, "object", "tagging", handler=tagging.put_object_tagging, want=HEAD, body="xml", versioned="s3:PutObjectVersionTagging"),
-    _row("DeleteObjectTagging", _DELETE, "object", "tagging", handler=tagging.delete_object_tagging, want=HEAD, versioned="s3:DeleteObjectVersionTagging"),
-    _row("GetObjectAcl", _GET, "object", "acl", handler=acl.get_object_acl, want=HEAD, versioned="s3:GetObjectVersionAcl"),
-    _row("PutObjectAcl", _PUT, "object", "acl", handler=acl.put_object_acl, want=HEAD, body="xml", versioned="s3:PutObjectVersionAcl"),
+    _row("GetObjectAttributes", _GET, "object", "attributes", handler=attributes.get_object_attributes, want="head", versioned="s3:GetObjectVersionAttributes"),
+    _row("GetObjectTagging", _GET, "object", "tagging", handler=tagging.get_object_tagging, want="head", versioned="s3:GetObjectVersionTagging"),
+    _row("PutObjectTagging", _PUT, "object", "tagging", handler=tagging.put_object_tagging, want="head", body="xml", versioned="s3:PutObjectVersionTagging"),
+    _row("DeleteObjectTagging", _DELETE, "object", "tagging", handler=tagging.delete_object_tagging, want="head", versioned="s3:DeleteObjectVersionTagging"),
+    _row("GetObjectAcl", _GET, "object", "acl", handler=acl.get_object_acl, want="head", versioned="s3:GetObjectVersionAcl"),
+    _row("PutObjectAcl", _PUT, "object", "acl", handler=acl.put_object_acl, want="head", body="xml", versioned="s3:PutObjectVersionAcl"),
     _row("CreateMultipartUpload", _POST, "object", "uploads", action="s3:PutObject", handler=multipart.create_multipart_upload),
     _row("UploadPart", _PUT, "object", "partNumber&uploadId", action="s3:PutObject", handler=parts.upload_part, body="payload"),
     _row("UploadPartCopy", _PUT, "object", "partNumber&uploadId", action="s3:PutObject", handler=copying.upload_part_copy, header="x-amz-copy-source"),

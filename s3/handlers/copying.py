@@ -28,7 +28,6 @@ from objects.found import DATA, Question
 from s3 import drafts
 from s3.conditions import SOURCE_HEADERS, judge_source
 from s3.described import version_header
-from s3.handlers.object_write import MAX_PUT_BYTES
 from s3.handlers.parts import part_number
 from s3.permission import may_in, require_in
 from s3.shapes.copying import copy_object_result, copy_part_result
@@ -37,6 +36,7 @@ from s3.wire import Call, Header, Reply, xml_reply
 if TYPE_CHECKING:
     from objects.found import Found, VersionView
 
+MAX_SOURCE_BYTES = 5 * 1024**3
 _RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
 _REDIRECT = "x-amz-website-redirect-location"
 _DIRECTIVES = ("COPY", "REPLACE")
@@ -85,10 +85,10 @@ async def copy_object(call: Call, store: Store) -> Reply:
     source = parse_source(call.headers["x-amz-copy-source"])
     found = await _look(call, store, source)
     version = found.version
-    if version.size > MAX_PUT_BYTES:
+    if version.size > MAX_SOURCE_BYTES:
         raise InvalidRequest(
             "The specified copy source is larger than the maximum allowable size for a copy"
-            f" source: {MAX_PUT_BYTES}"
+            f" source: {MAX_SOURCE_BYTES}"
         )
     algorithm = call.headers.get("x-amz-checksum-algorithm")
     written = await copy.copy(
@@ -117,7 +117,7 @@ async def upload_part_copy(call: Call, store: Store) -> Reply:
     number = part_number(call)
     found = await _look(call, store, parse_source(call.headers["x-amz-copy-source"]))
     part = _range(call.headers.get("x-amz-copy-source-range"), found.version.size)
-    if len(part) > MAX_PUT_BYTES:
+    if len(part) > MAX_SOURCE_BYTES:
         raise InvalidRequest("The specified copy range is larger than a part may be.")
     written = await copy.part_copy(
         store, found, call.found, call.key, call.query["uploadId"], number, part

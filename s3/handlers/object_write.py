@@ -4,32 +4,20 @@ from collections.abc import Mapping
 
 from objects.store import Store
 
-from core.errors import EntityTooLarge, MissingContentLength
 from objects import delete, write
 from s3 import drafts
 from s3.described import version_header
 from s3.wire import Call, Header, Reply
 
-MAX_PUT_BYTES = 5 * 1024**3
-
 
 async def put_object(call: Call, store: Store) -> Reply:
     """PUT: keep the body as the latest version of the key."""
-    check_length(call.body.length)
     written = await write.put(store, call.found, call.key, call.body, drafts.put_draft(call))
     headers: list[Header] = [(b"etag", f'"{written.etag}"'.encode())]
     headers += checksum_echo(written.checksums)
     if written.version_id is not None:
         headers += version_header(call.found.bucket, written.version_id)
     return Reply(200, headers)
-
-
-def check_length(length: int | None) -> None:
-    """Refuse a body of unknown length, or one longer than one request may bring."""
-    if length is None:
-        raise MissingContentLength()
-    if length > MAX_PUT_BYTES:
-        raise EntityTooLarge(proposed_size=length, max_size_allowed=MAX_PUT_BYTES)
 
 
 def checksum_echo(checksum: Mapping[str, str] | None) -> list[Header]:
