@@ -1,0 +1,315 @@
+"""The rows of segments as background work asks and changes them; synchronous, one question each.
+
+Here: what a segment looks like, new layouts, moved shards, retired files. Not here: bytes, extents.
+Every change is a compare-and-set in a SQL function (`sql/rewrites.sql`); false means the segment is
+no longer what the caller read, and nothing was changed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+# Longer than any attempt lives: jobs have a time limit.
+INTENT_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentRow:
+    """One segment as its row was when it was read."""
+
+    id: UUID
+    policy: str
+    layout: str
+    state: str
+    epoch: int
+    size: int
+    drives: tuple[int, ...]
+    cell_size: int | None
+    sealed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetiredRow:
+    """Files that a segment does not name any more, or never did."""
+
+    id: int
+    segment: UUID
+    epoch: int
+    width: int
+
+
+_COLUMNS = "id, storage_policy, layout, state, epoch, size, drives, cell_size, sealed_at"
+
+
+def segment(segment_id: UUID) -> SegmentRow | None:
+    rows = _ask(f"SELECT {_COLUMNS} FROM segment WHERE id = %s", segment_id)
+    return _segment(rows[0]) if rows else None
+
+
+def small_sealed(policy: str, below_bytes: int, limit: int) -> list[SegmentRow]:
+    """Sealed pack segments of this policy that wait to be coded and are small, oldest first."""
+    return [
+        _segment(row)
+        for row in _ask(
+            f"SELECT {_COLUMNS} FROM segment WHERE state = 'sealed' AND layout = 'replicated'"
+            " AND storage_policy = %s AND size < %s ORDER BY id LIMIT %s",
+            policy,
+            below_bytes,
+            limit,
+        )
+    ]
+
+
+def leases_run_out(limit: int) -> list[tuple[UUID, int]]:
+    """Open segments whose owner has not renewed its lease: id and epoch."""
+    return [
+        (row[0], row[1])
+        for row in _ask(
+            "SELECT id, epoch FROM segment WHERE state = 'open' AND lease_until < clock_timestamp()"
+            " ORDER BY id LIMIT %s",
+            limit,
+        )
+    ]
+
+
+def seal(segment_id: UUID, epoch: int) -> bool:
+    """Close an open segment to commits, whoever owned it; encode is owed with it."""
+    return bool(_one("SELECT segment_seal(%s, %s, NULL, NULL, NULL)", segment_id, epoch))
+
+
+def begin_layout(row: SegmentRow, drives: Sequence[int]) -> int | None:
+    """The epoch of a new layout, its files owed to collect until `swap_layout` takes them over."""
+    epoch = _one(
+        "SELECT layout_begin(%s, %s, %s, make_interval(secs => %s))",
+        row.id,
+        row.epoch,
+        list(drives),
+        INTENT_S,
+    )
+    return None if epoch is None else int(epoch)
+
+
+def swap_layout(
+    row: SegmentRow,
+    *,
+    epoch: int,
+    drives: Sequence[int],
+    cell_size: int,
+    size: int,
+    grace_s: float,
+) -> bool:
+    """The coded layout takes the place of the one in `row`."""
+    return bool(
+        _one(
+            "SELECT layout_swap(%s, %s, %s, %s, %s, %s, make_interval(secs => %s))",
+            row.id,
+            row.epoch,
+            epoch,
+            list(drives),
+            cell_size,
+            size,
+            grace_s,
+        )
+    )
+
+
+def open_target(
+    segment_id: UUID,
+    policy: str,
+    *,
+    owner: str,
+    drives: Sequence[int],
+    cell_size: int,
+    size: int,
+) -> None:
+    """A coded segment that small ones are gathered into; dead by itself if nobody finishes it."""
+    _ask(
+        "INSERT INTO segment (id, storage_policy, layout, state, epoch, owner, lease_until, drives,"
+        " cell_size, size) VALUES (%s, %s, 'coded', 'writing', 1, %s,"
+        " clock_timestamp() + make_interval(secs => %s), %s, %s, %s) RETURNING id",
+        segment_id,
+        policy,
+        owner,
+        INTENT_S,
+        list(drives),
+        cell_size,
+        size,
+    )
+
+
+def known_damage(row: SegmentRow) -> dict[int, str]:
+    """Shards of this layout that somebody found missing or corrupt: index -> which."""
+    found = _ask(
+        "SELECT index, state FROM segment_shard WHERE segment_id = %s AND epoch = %s",
+        row.id,
+        row.epoch,
+    )
+    return {index: state for index, state in found if index < len(row.drives)}
+
+
+def begin_shard(row: SegmentRow, index: int, drive: int) -> bool:
+    """The intent to write one shard onto a drive that holds none of this segment."""
+    return bool(
+        _one(
+            "SELECT shard_begin(%s, %s, %s, %s, make_interval(secs => %s))",
+            row.id,
+            row.epoch,
+            index,
+            drive,
+            INTENT_S,
+        )
+    )
+
+
+def swap_shard(row: SegmentRow, index: int, *, old: int, new: int, grace_s: float) -> bool:
+    """The shard is on `new` from now on; what lies on `old` is retired."""
+    return bool(
+        _one(
+            "SELECT shard_swap(%s, %s, %s, %s, %s, make_interval(secs => %s))",
+            row.id,
+            row.epoch,
+            index,
+            old,
+            new,
+            grace_s,
+        )
+    )
+
+
+def mended(row: SegmentRow, index: int, drive: int) -> bool:
+    """The shard is in order where the row says it is."""
+    return bool(_one("SELECT shard_mended(%s, %s, %s, %s)", row.id, row.epoch, index, drive))
+
+
+def segments_on(drive: int, after: UUID, limit: int) -> list[SegmentRow]:
+    """Segments that name a drive, in the order of their ids."""
+    return [
+        _segment(row)
+        for row in _ask(
+            f"SELECT {_COLUMNS} FROM segment WHERE drives @> ARRAY[%s]::int[] AND id > %s"
+            " AND state IN ('sealed', 'stored') ORDER BY id LIMIT %s",
+            drive,
+            after,
+            limit,
+        )
+    ]
+
+
+def bury_abandoned(limit: int, grace_s: float) -> int:
+    """Writers' own segments whose lease ran out, and those given up, are on their way out."""
+    given_up = _ask(
+        "SELECT bury(id, make_interval(secs => %s)) FROM (SELECT id FROM segment s"
+        " WHERE state = 'dead' AND NOT EXISTS (SELECT FROM retired_layout r"
+        " WHERE r.segment_id = s.id AND r.epoch = s.epoch) ORDER BY id LIMIT %s) AS abandoned",
+        grace_s,
+        limit,
+    )
+    expired = _one("SELECT bury_abandoned(%s, make_interval(secs => %s))", limit, grace_s)
+    return len(given_up) + int(expired)
+
+
+def retired_due(limit: int, after: int = 0) -> list[RetiredRow]:
+    """Rows whose grace is over and whose files have not been trashed."""
+    return [
+        RetiredRow(id=row[0], segment=row[1], epoch=row[2], width=row[3])
+        for row in _ask(
+            "SELECT id, segment_id, epoch, cardinality(drives) FROM retired_layout"
+            " WHERE trashed_at IS NULL AND not_before <= clock_timestamp() AND id > %s"
+            " ORDER BY id LIMIT %s",
+            after,
+            limit,
+        )
+    ]
+
+
+def claim_retired(row: RetiredRow) -> list[int]:
+    """Drives by index that may be cleared of the row's files now; 0 where nothing is to be done."""
+    return list(_one("SELECT retired_claim(%s)", row.id) or [])
+
+
+def trashed(row: RetiredRow) -> None:
+    """Every file of the row lies in trash."""
+    _ask(
+        "UPDATE retired_layout SET trashed_at = clock_timestamp()"
+        " WHERE id = %s AND not_before <= clock_timestamp() RETURNING id",
+        row.id,
+    )
+
+
+def put_off(row: RetiredRow, after_s: float) -> None:
+    """Look at the row again later."""
+    _ask(
+        "UPDATE retired_layout SET not_before = clock_timestamp() + make_interval(secs => %s)"
+        " WHERE id = %s AND trashed_at IS NULL RETURNING id",
+        after_s,
+        row.id,
+    )
+
+
+def forget(older_than_s: float, limit: int) -> int:
+    """Delete rows of what has been unlinked by now; how many."""
+    gone = _ask(
+        "DELETE FROM retired_layout WHERE id IN (SELECT id FROM retired_layout"
+        " WHERE trashed_at < clock_timestamp() - make_interval(secs => %s) LIMIT %s)"
+        " RETURNING segment_id, epoch",
+        older_than_s,
+        limit,
+    )
+    _ask(
+        "DELETE FROM segment s WHERE state = 'dead' AND s.id = ANY (%s) AND NOT EXISTS"
+        " (SELECT FROM retired_layout r WHERE r.segment_id = s.id) RETURNING id",
+        [row[0] for row in gone],
+    )
+    return len(gone)
+
+
+def unknown_files(
+    drive: int, files: Sequence[tuple[UUID, int, int]]
+) -> Iterator[tuple[UUID, int, int]]:
+    """Those (segment, epoch, index) on a drive that neither a segment nor a retired row names.
+
+    One statement, one snapshot: a file moves from its intent to its segment in one transaction, so
+    it cannot slip through between two looks.
+    """
+    yield from _ask(
+        "SELECT f.segment, f.epoch, f.index FROM unnest(%s::uuid[], %s::int[], %s::int[])"
+        " AS f (segment, epoch, index)"
+        " WHERE NOT EXISTS (SELECT FROM segment s WHERE s.id = f.segment AND s.epoch = f.epoch"
+        "   AND s.drives[f.index + 1] = %s)"
+        " AND NOT EXISTS (SELECT FROM retired_layout r WHERE r.segment_id = f.segment"
+        "   AND r.epoch = f.epoch AND r.drives[f.index + 1] = %s)",
+        [f[0] for f in files],
+        [f[1] for f in files],
+        [f[2] for f in files],
+        drive,
+        drive,
+    )
+
+
+def _segment(row: tuple[Any, ...]) -> SegmentRow:
+    return SegmentRow(
+        id=row[0],
+        policy=row[1],
+        layout=row[2],
+        state=row[3],
+        epoch=row[4],
+        size=row[5],
+        drives=tuple(row[6]),
+        cell_size=row[7],
+        sealed_at=row[8],
+    )
+
+
+def _one(sql: str, *params: Any) -> Any:
+    rows = _ask(sql, *params)
+    return rows[0][0] if rows else None
+
+
+def _ask(sql: str, *params: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return list(cursor.fetchall())

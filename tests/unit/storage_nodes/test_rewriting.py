@@ -1,0 +1,284 @@
+"""Coding, gathering and rebuilding segments, over drives in memory."""
+
+from __future__ import annotations
+
+import itertools
+import random
+from uuid import UUID
+
+import pytest
+
+from core.errors import NotEnoughShards
+from core.names import new_id
+from storage_nodes import copies, encoder, rebuild
+from storage_nodes.copies import Copies
+from storage_nodes.encoder import Plan
+from storage_nodes.gather import Gathering, gathered_size
+from storage_nodes.pack_format import SegmentRecords, aligned, parse_record, record_length
+from storage_nodes.policy import policy
+from storage_nodes.rebuild import Coded
+from storage_nodes.shard_file import HEADER_SIZE, ShardHeader
+from storage_nodes.shard_name import ShardName
+from storage_nodes.stores.memory import MemoryShardStore
+
+CLUSTER = UUID(int=7)
+CELL = 64 << 10
+
+
+class Packed:
+    """A sealed segment of three copies with records of these lengths."""
+
+    def __init__(self, lengths: list[int], seed: int = 1) -> None:
+        chance = random.Random(seed)
+        self.id = new_id()
+        self.stores = {drive: MemoryShardStore() for drive in (1, 2, 3)}
+        self.payloads: dict[int, bytes] = {}
+        self.versions: dict[int, bytes] = {}
+        records = SegmentRecords(self.id)
+        space = bytearray()
+        for length in lengths:
+            place, payload, version = (
+                aligned(len(space)),
+                chance.randbytes(length),
+                chance.randbytes(16),
+            )
+            space += bytes(place - len(space))
+            space += records.header(version, length, place) + payload
+            space += records.table([payload], place)
+            self.payloads[place], self.versions[place] = payload, version
+        for index, store in enumerate(self.stores.values()):
+            head = ShardHeader(
+                cluster=CLUSTER,
+                name=ShardName(self.id, 1, index),
+                layout="replicated",
+                needed=1,
+                parity=2,
+                cell_size=0,
+            )
+            store.shards[head.name] = bytearray(head.pack() + space)
+
+    @property
+    def copies(self) -> Copies:
+        records = [(place, len(payload)) for place, payload in self.payloads.items()]
+        return Copies(
+            segment=self.id,
+            epoch=1,
+            drives=[1, 2, 3],
+            size=copies.end_of(records),
+            records=records,
+        )
+
+    def file(self, index: int) -> bytearray:
+        return self.stores[index + 1].shards[ShardName(self.id, 1, index)]
+
+    def spoil(self, index: int, position: int) -> None:
+        self.file(index)[HEADER_SIZE + position + 100] ^= 1
+
+
+class CodedDrives:
+    """One segment coded over as many drives in memory as its policy is wide."""
+
+    def __init__(self, policy_name: str = "ec-6-3") -> None:
+        self.policy = policy(policy_name)
+        self.id = new_id()
+        self.stores = {n + 1: MemoryShardStore() for n in range(self.policy.width)}
+        self.size = 0
+
+    @property
+    def plan(self) -> Plan:
+        return Plan(
+            cluster=CLUSTER,
+            segment=self.id,
+            epoch=5,
+            policy=self.policy,
+            cell_size=CELL,
+            drives=list(self.stores),
+        )
+
+    @property
+    def coded(self) -> Coded:
+        return Coded(
+            cluster=CLUSTER,
+            segment=self.id,
+            epoch=5,
+            policy=self.policy,
+            cell_size=CELL,
+            size=self.size,
+            drives=list(self.stores),
+        )
+
+    async def write(self, content: bytes) -> None:
+        self.size = len(content)
+        await encoder.write(self.plan, content, self.stores)
+
+    def file(self, index: int) -> bytearray:
+        return self.stores[index + 1].shards[self.plan.name(index)]
+
+    def lose(self, *indexes: int) -> dict[int, bytes]:
+        lost = {}
+        for index in indexes:
+            name = self.plan.name(index)
+            lost[index] = bytes(self.stores[index + 1].shards.pop(name))
+        return lost
+
+
+async def test_a_segment_is_read_from_one_copy_and_every_record_verifies():
+    packed = Packed([100, 4096, 70_000, 1])
+
+    space = await copies.read(packed.copies, packed.stores)
+
+    assert not space.damaged
+    for place, payload in packed.payloads.items():
+        whole = space.content[place : place + record_length(len(payload))]
+        assert parse_record(whole, packed.id, place) == payload
+
+
+async def test_a_damaged_record_is_taken_from_another_copy():
+    packed = Packed([4096, 4096, 4096])
+    second = list(packed.payloads)[1]
+    packed.spoil(0, second)
+
+    space = await copies.read(packed.copies, packed.stores)
+
+    assert space.damaged == {0}
+    assert bytes(packed.payloads[second]) in bytes(space.content)
+
+
+async def test_each_record_may_come_from_a_different_copy():
+    packed = Packed([4096, 4096, 4096])
+    for index, place in enumerate(packed.payloads):
+        packed.spoil(index, place)
+
+    space = await copies.read(packed.copies, packed.stores)
+
+    assert all(bytes(payload) in bytes(space.content) for payload in packed.payloads.values())
+
+
+async def test_a_record_damaged_in_every_copy_refuses_the_whole_segment():
+    packed = Packed([4096, 4096])
+    for index in range(3):
+        packed.spoil(index, 0)
+
+    with pytest.raises(NotEnoughShards):
+        await copies.read(packed.copies, packed.stores)
+
+
+async def test_a_copy_that_ends_early_is_completed_from_the_others():
+    packed = Packed([4096] * 8)
+    for index in (0, 1):
+        del packed.file(index)[HEADER_SIZE + 9000 :]
+
+    space = await copies.read(packed.copies, packed.stores)
+
+    assert all(bytes(payload) in bytes(space.content) for payload in packed.payloads.values())
+
+
+@pytest.mark.parametrize("size", [1, 4096, 6 * CELL, 6 * CELL + 1, 3_000_001])
+async def test_what_was_coded_comes_back_from_any_three_losses(size):
+    drives = CodedDrives()
+    content = random.Random(size).randbytes(size)
+    await drives.write(content)
+    before = {index: bytes(drives.file(index)) for index in range(9)}
+
+    for lost in random.Random(3).sample(list(itertools.combinations(range(9), 3)), 8):
+        drives.lose(*lost)
+        await rebuild.restore(drives.coded, {i: i + 1 for i in lost}, drives.stores)
+
+    assert {index: bytes(drives.file(index)) for index in range(9)} == before
+
+
+async def test_data_shards_hold_the_bytes_as_they_are():
+    drives = CodedDrives()
+    content = random.Random(1).randbytes(12 * CELL)
+    await drives.write(content)
+
+    first = drives.file(0)[HEADER_SIZE : HEADER_SIZE + 2 * CELL]
+
+    assert first == content[:CELL] + content[6 * CELL : 7 * CELL]
+
+
+async def test_a_fourth_loss_is_refused_and_publishes_nothing():
+    drives = CodedDrives()
+    await drives.write(random.Random(1).randbytes(500_000))
+    drives.lose(0, 1, 2, 3)
+
+    with pytest.raises(NotEnoughShards):
+        await rebuild.restore(drives.coded, {0: 1}, drives.stores)
+
+    assert not drives.stores[1].shards
+
+
+async def test_a_damaged_source_is_passed_over_and_reported():
+    drives = CodedDrives()
+    await drives.write(random.Random(1).randbytes(500_000))
+    drives.file(4)[HEADER_SIZE + 10] ^= 1
+    lost = drives.lose(0)
+
+    bad = await rebuild.restore(drives.coded, {0: 1}, drives.stores)
+
+    assert bad == {4: "corrupt"}
+    assert bytes(drives.file(0)) == lost[0]
+
+
+async def test_a_shard_with_one_flipped_bit_is_not_whole():
+    drives = CodedDrives()
+    await drives.write(random.Random(1).randbytes(500_000))
+    assert await rebuild.is_whole(drives.coded, 8, drives.stores[9])
+
+    drives.file(8)[-1000] ^= 1
+
+    assert not await rebuild.is_whole(drives.coded, 8, drives.stores[9])
+
+
+async def test_a_lost_copy_is_restored_as_it_was():
+    packed = Packed([100, 70_000])
+    space = await copies.read(packed.copies, packed.stores)
+    header = ShardHeader(
+        cluster=CLUSTER,
+        name=ShardName(packed.id, 1, 2),
+        layout="replicated",
+        needed=1,
+        parity=2,
+        cell_size=0,
+    )
+    fresh = MemoryShardStore()
+
+    await rebuild.restore_copy(packed.copies, space.content, header, fresh)
+
+    assert fresh.shards[header.name] == packed.file(2)
+
+
+async def test_gathered_records_verify_in_their_new_place():
+    packs = [Packed([50, 4096], seed=1), Packed([70_000], seed=2), Packed([3], seed=3)]
+    gathering = Gathering(new_id())
+
+    for pack in packs:
+        space = await copies.read(pack.copies, pack.stores)
+        gathering.take(pack.copies, space.content)
+
+    assert len(gathering.content) <= gathered_size([pack.copies for pack in packs])
+    payloads = {(pack.id, at): payload for pack in packs for at, payload in pack.payloads.items()}
+    moved = gathering.moved
+    for segment, before, after in zip(moved.segments, moved.before, moved.after, strict=True):
+        payload = payloads.pop((segment, before))
+        whole = gathering.content[after : after + record_length(len(payload))]
+        assert parse_record(whole, gathering.target, after) == payload
+    assert not payloads
+
+
+async def test_gathering_leaves_behind_what_nobody_names():
+    packed = Packed([4096, 4096, 4096])
+    only = list(packed.payloads)[1]
+    wanted = Copies(
+        segment=packed.id,
+        epoch=1,
+        drives=[1, 2, 3],
+        size=packed.copies.size,
+        records=[(only, 4096)],
+    )
+    gathering = Gathering(new_id())
+
+    space = await copies.read(wanted, packed.stores)
+    gathering.take(wanted, space.content)
+
+    assert len(gathering.content) == record_length(4096)
