@@ -78,26 +78,37 @@ BEGIN
 END
 $$;
 
--- segment_seal: no commit of new bytes can follow. The owner calls it with what it knows; for an
--- expired lease the seal job gives the owner it read, or NULL for whoever it is, and no lengths.
--- A copy that was closed early stays readable as the prefix it is; a repair is owed for it.
--- True when this call sealed it.
+-- segment_seal: no commit of new bytes can follow. The owner says what it appended and how much of it
+-- each copy holds; for an expired lease the seal job gives NULL for both, and the owner it read (or
+-- NULL), and the segment then reaches to its last committed extent: after the flip none can come.
+-- A segment nobody put anything into is dead at once. A copy that was closed early stays readable as
+-- the prefix it is, and a repair is owed for it. True when this call sealed it.
 CREATE FUNCTION segment_seal(
     the_id uuid, the_epoch integer, the_owner text, the_size bigint, the_confirmed bigint[]
 ) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     it segment%ROWTYPE;
-    missing boolean;
+    reached bigint := the_size;
+    missing integer;
 BEGIN
     UPDATE segment SET
-        state = 'sealed', size = greatest(size, coalesce(the_size, 0)),
-        confirmed = coalesce(the_confirmed, confirmed),
+        state = 'sealed', confirmed = coalesce(the_confirmed, confirmed),
         owner = NULL, lease_until = NULL, sealed_at = now(), changed = now()
     WHERE id = the_id AND epoch = the_epoch AND state = 'open'
-      AND (the_owner IS NULL OR owner = the_owner)
-    RETURNING * INTO it;
+      AND (the_owner IS NULL OR owner = the_owner);
     IF NOT FOUND THEN
         RETURN false;
+    END IF;
+    IF reached IS NULL THEN
+        SELECT max(e."offset" + segment_record_length(e.record_size)) INTO reached
+          FROM extent e WHERE e.segment_id = the_id;
+    END IF;
+    UPDATE segment SET
+        size = coalesce(reached, 0),
+        state = CASE WHEN coalesce(reached, 0) = 0 THEN 'dead' ELSE state END
+    WHERE id = the_id RETURNING * INTO it;
+    IF it.state = 'dead' THEN
+        RETURN true;
     END IF;
     IF it.storage_policy LIKE 'ec-%' THEN
         PERFORM owe('encode', it.id::text);
@@ -108,11 +119,17 @@ BEGIN
      WHERE the_confirmed IS NOT NULL AND copy.length < it.size
         ON CONFLICT DO NOTHING;
     GET DIAGNOSTICS missing = ROW_COUNT;
-    IF missing THEN
+    IF missing > 0 THEN
         PERFORM owe('repair', it.id::text);
     END IF;
     RETURN true;
 END
+$$;
+
+-- segment_record_length: bytes of a whole record (docs/formats/pack-segment.md) in the address space.
+CREATE FUNCTION segment_record_length(payload bigint)
+RETURNS bigint LANGUAGE sql IMMUTABLE STRICT AS $$
+    SELECT 64 + payload + 4 * ((payload + 65535) / 65536)
 $$;
 
 -- segment_noticed: a read met a shard that is gone or does not verify. Nothing is owed for a layout

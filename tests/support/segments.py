@@ -1,0 +1,201 @@
+"""Drives and rows in memory for tests of segments, with gates to hold a drive back.
+
+Here: a fleet of `MemoryShardStore`s, one that waits until a test lets it go on, and the rows of
+segments without a database (the SQL has tests of its own).
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from uuid import UUID, uuid4
+
+from core.errors import DriveGone
+from storage_nodes.segment_rows import Whereabouts
+from storage_nodes.shard_name import ShardName
+from storage_nodes.stores.base import Buffer, Purpose
+from storage_nodes.stores.memory import MemoryShardFile, MemoryShardStore
+
+
+@dataclass(frozen=True)
+class MemoryDrive:
+    id: int
+    zone: str
+    weight: float = 1.0
+
+
+class GatedFile:
+    """A file whose durable writes wait while the store's gate is closed."""
+
+    def __init__(self, inner: MemoryShardFile, store: "GatedStore") -> None:
+        self._inner = inner
+        self._store = store
+        self.name = inner.name
+
+    async def write(self, offset: int, buffers: Sequence[Buffer], *, sync: bool = False) -> None:
+        self._store.writes += 1
+        await self._store.gate.wait()
+        self._store.fail_if_told()
+        await self._inner.write(offset, buffers, sync=sync)
+
+    async def sync(self) -> None:
+        await self._store.gate.wait()
+        self._store.fail_if_told()
+        await self._inner.sync()
+
+    async def publish(self) -> None:
+        await self._store.gate.wait()
+        self._store.fail_if_told()
+        await self._inner.publish()
+
+    async def close(self) -> None:
+        await self._inner.close()
+
+    async def abandon(self) -> None:
+        await self._inner.abandon()
+
+
+class GatedStore(MemoryShardStore):
+    """A drive that does nothing while `gate` is clear, and fails while `failing` is set."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.failing: BaseException | None = None
+        self.writes = 0
+
+    def fail_if_told(self) -> None:
+        if self.failing is not None:
+            raise self.failing
+
+    async def create(  # type: ignore[override]  # a wrapper of what the memory store gives
+        self,
+        name: ShardName,
+        *,
+        purpose: Purpose,
+        size_bytes: int | None = None,
+        header: Buffer = b"",
+    ) -> GatedFile:
+        await self.gate.wait()
+        self.fail_if_told()
+        inner = await super().create(name, purpose=purpose, size_bytes=size_bytes, header=header)
+        return GatedFile(inner, self)
+
+
+class MemoryFleet:
+    """`count` drives, numbered from 1, spread over `zones` zones."""
+
+    def __init__(self, count: int, zones: int = 3) -> None:
+        self.cluster = UUID(int=7)
+        self.stores = {number: GatedStore() for number in range(1, count + 1)}
+        self.drives = [
+            MemoryDrive(number, f"zone-{number % zones}") for number in range(1, count + 1)
+        ]
+        self.lost: set[int] = set()
+
+    def healthy(self) -> list[MemoryDrive]:
+        return [drive for drive in self.drives if drive.id not in self.lost]
+
+    def store(self, drive_id: int) -> GatedStore:
+        if drive_id in self.lost or drive_id not in self.stores:
+            raise DriveGone(drive=drive_id)
+        return self.stores[drive_id]
+
+
+@dataclass
+class MemoryRow:
+    policy: str
+    layout: str
+    state: str
+    drives: list[int]
+    cell_size: int | None
+    epoch: int = 1
+    size: int = 0
+    confirmed: list[int] | None = None
+
+
+@dataclass
+class MemoryRows:
+    """What `SegmentRows` asks of the database, answered from a dictionary."""
+
+    owner: str = "test"
+    rows: dict[UUID, MemoryRow] = field(default_factory=dict)
+    noticed_shards: list[tuple[UUID, int, int, str]] = field(default_factory=list)
+    renewals: int = 0
+
+    async def open_pack(self, segment_id: UUID, policy_name: str, drives: Sequence[int]) -> None:
+        self.rows[segment_id] = MemoryRow(
+            policy_name, "replicated", "open", list(drives), None, confirmed=[0] * len(drives)
+        )
+
+    async def open_own(
+        self, segment_id: UUID, policy_name: str, drives: Sequence[int], cell_size: int | None
+    ) -> None:
+        layout = "coded" if cell_size else "replicated"
+        self.rows[segment_id] = MemoryRow(policy_name, layout, "writing", list(drives), cell_size)
+
+    async def renew(
+        self, segment_id: UUID, size: int = 0, confirmed: Sequence[int] | None = None
+    ) -> bool:
+        row = self.rows.get(segment_id)
+        if row is None or row.state not in ("open", "writing"):
+            return False
+        self.renewals += 1
+        row.size = max(row.size, size)
+        row.confirmed = list(confirmed) if confirmed is not None else row.confirmed
+        return True
+
+    async def seal(self, segment_id: UUID, epoch: int, size: int, confirmed: Sequence[int]) -> bool:
+        row = self.rows[segment_id]
+        if row.state != "open":
+            return False
+        row.state = "sealed" if size else "dead"
+        row.size, row.confirmed = size, list(confirmed)
+        return True
+
+    async def finish_own(
+        self,
+        segment_id: UUID,
+        *,
+        size: int,
+        drives: Sequence[int],
+        confirmed: Sequence[int] | None,
+    ) -> bool:
+        row = self.rows[segment_id]
+        if row.state != "writing":
+            return False
+        row.size, row.drives = size, list(drives)
+        row.confirmed = None if confirmed is None else list(confirmed)
+        return True
+
+    async def abandon(self, segment_ids: Sequence[UUID]) -> None:
+        for segment_id in segment_ids:
+            self.rows[segment_id].state = "dead"
+
+    async def whereabouts(self, segment_id: UUID) -> Whereabouts | None:
+        row = self.rows.get(segment_id)
+        if row is None:
+            return None
+        return Whereabouts(row.layout, row.state, row.epoch, row.drives, row.size, row.cell_size)
+
+    async def noticed(self, segment_id: UUID, epoch: int, index: int, state: str) -> None:
+        self.noticed_shards.append((segment_id, epoch, index, state))
+
+
+class HandTimer:
+    """`loop.call_later` turned by hand: `fire` runs what was asked for so far."""
+
+    def __init__(self) -> None:
+        self.waiting: list[Callable[[], None]] = []
+
+    def __call__(self, delay_s: float, callback: Callable[[], None], /) -> None:
+        self.waiting.append(callback)
+
+    def fire(self) -> None:
+        due, self.waiting = self.waiting, []
+        for callback in due:
+            callback()
+
+
+def version_id() -> UUID:
+    return uuid4()
