@@ -1,6 +1,8 @@
-"""The Django application `objstore_site`: it only brings the system checks."""
+"""The Django application `objstore_site`: commands and system checks."""
 
 from __future__ import annotations
+
+import importlib
 
 from django.apps import AppConfig
 
@@ -10,3 +12,7 @@ class SiteConfig(AppConfig):
 
     name = "objstore_site"
     verbose_name = "objstore"
+
+    def ready(self) -> None:
+        """Checks register themselves when their module loads."""
+        importlib.import_module("objstore_site.checks")

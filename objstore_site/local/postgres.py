@@ -54,6 +54,9 @@ TUNING = {
     "unix_socket_permissions": "0700",
 }
 
+# What a new postmaster says while the old one's processes are still ending.
+PREDECESSOR = ("lock file", "shared memory", "is another postmaster")
+
 
 class EmbeddedPostgres:
     """One postmaster over one data directory."""
@@ -80,15 +83,20 @@ class EmbeddedPostgres:
     def start(self, *, timeout_s: float = 120) -> None:
         """Make the data directory where there is none, start or adopt the server, wait till it
         answers.
+
+        A predecessor that is still going down is waited for.
         """
         account = privileges.server_account()
         self._prepare(account)
-        survivor = self.postmaster()
-        if survivor is not None:
-            self.process = survivor
-        else:
-            self.process = self._launch(account)
-        wait_until(self._answers, what="PostgreSQL to answer", timeout_s=timeout_s)
+        self.process = None
+
+        def answers() -> bool:
+            if not is_alive(self.process):
+                self._refuse_a_failed_start()
+                self.process = self.postmaster() or self._launch(account)
+            return self._answers()
+
+        wait_until(answers, what="PostgreSQL to answer", timeout_s=timeout_s)
 
     def postmaster(self) -> psutil.Process | None:
         """The living postmaster of this data directory, whoever started it."""
@@ -169,15 +177,20 @@ class EmbeddedPostgres:
                 output.close()  # type: ignore[union-attr]  # a file exactly when there is a log
 
     def _answers(self) -> bool:
-        if isinstance(self.process, subprocess.Popen) and self.process.poll() is not None:
-            raise RuntimeError(
-                f"PostgreSQL stopped with exit code {self.process.returncode}: {self._last_words()}"
-            )
         try:
             with psycopg.connect(self.url("postgres"), connect_timeout=5):
                 return True
         except psycopg.OperationalError:
             return False
+
+    def _refuse_a_failed_start(self) -> None:
+        """A start of ours that ended is an error, unless a predecessor was in its way."""
+        if not isinstance(self.process, subprocess.Popen):
+            return
+        words = self._last_words()
+        if not any(sign in words for sign in PREDECESSOR):
+            code = self.process.returncode
+            raise RuntimeError(f"PostgreSQL ended with exit code {code}: {words}")
 
     def _last_words(self) -> str:
         if self.log is None or not self.log.is_file():
@@ -185,6 +198,15 @@ class EmbeddedPostgres:
         lines = self.log.read_text(errors="replace").strip().splitlines()
         fatal = [line for line in lines if "FATAL" in line]
         return (fatal or lines or ["it said nothing"])[-1]
+
+
+def is_alive(server: psutil.Process | subprocess.Popen[bytes] | None) -> bool:
+    """Does this process, ours or adopted, still run?"""
+    if server is None:
+        return False
+    if isinstance(server, subprocess.Popen):
+        return server.poll() is None
+    return bool(server.is_running() and server.status() != psutil.STATUS_ZOMBIE)
 
 
 def create_database(url: str, name: str, *, template: str = "template0") -> None:

@@ -14,6 +14,7 @@ import psutil
 import redis
 
 from objstore_site.local import privileges
+from objstore_site.local.postgres import is_alive
 from objstore_site.local.waiting import wait_until
 
 LONGEST_SOCKET_DIRECTORY = 107 - len("/redis.sock")
@@ -36,8 +37,16 @@ class EmbeddedRedis:
     def start(self, *, timeout_s: float = 60) -> None:
         """Start it, or adopt the one that survived in this directory; wait till it answers."""
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.process = self.survivor() or self._launch()
-        wait_until(self._answers, what="Redis to answer", timeout_s=timeout_s)
+        self.process = None
+
+        def answers() -> bool:
+            if not is_alive(self.process):
+                if isinstance(self.process, subprocess.Popen):
+                    raise RuntimeError(f"Redis ended with exit code {self.process.returncode}")
+                self.process = self.survivor() or self._launch()
+            return self._answers()
+
+        wait_until(answers, what="Redis to answer", timeout_s=timeout_s)
 
     def survivor(self) -> psutil.Process | None:
         """The living redis-server of this directory, whoever started it."""
@@ -90,8 +99,6 @@ class EmbeddedRedis:
         )
 
     def _answers(self) -> bool:
-        if isinstance(self.process, subprocess.Popen) and self.process.poll() is not None:
-            raise RuntimeError(f"Redis stopped with exit code {self.process.returncode}")
         try:
             with redis.Redis.from_url(self.url(), socket_timeout=5) as client:
                 return bool(client.ping())

@@ -165,7 +165,6 @@ def begin() -> None:
     _own_until_death(directory)
     (directory / "keys").mkdir()
     (directory / "keys" / "master.key").write_text(secrets.token_hex(32) + "\n")
-    (directory / "keys" / "node.key").write_text(secrets.token_hex(32) + "\n")
     _run = Run(directory, "main", owns=True)
     _enter(_run)
     os.environ[RUN_VARIABLE] = str(directory)

@@ -1,0 +1,116 @@
+"""One child process of the runner: started, watched, started again with back-off, stopped.
+
+Promise: a child dies with the runner; what it had started itself (its process group) dies with it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from time import monotonic
+
+from objstore_site.local import privileges
+
+FIRST_BACKOFF_S = 0.5
+LONGEST_BACKOFF_S = 30.0
+# Having lived this long, a process gets a fresh start.
+SETTLED_AFTER_S = 60.0
+LOG_KEPT = 64 << 20
+
+
+@dataclass
+class Child:
+    """A command, and its present process if any."""
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str]
+    directory: Path
+    log: Path
+    # Processes with the same number are stopped together, smaller numbers first.
+    stop_order: int
+    stop_within_s: float = 30.0
+    process: subprocess.Popen[bytes] | None = None
+    deaths: int = 0
+    started_at: float = 0.0
+    start_again_at: float = field(default=0.0)
+
+    def start(self) -> None:
+        """Start it, its output to its log."""
+        if self.log.exists() and self.log.stat().st_size > LOG_KEPT:
+            self.log.replace(self.log.with_suffix(".log.1"))
+        with self.log.open("ab") as output:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=self.directory,
+                env=dict(self.environment),
+                start_new_session=True,
+                preexec_fn=privileges.dying_with_parent(signal.SIGTERM),
+            )
+        self.started_at = monotonic()
+        self.start_again_at = 0.0
+
+    def death(self) -> str | None:
+        """How it died, told once; what is left of its group is ended and a new start is planned."""
+        if self.process is None:
+            return None
+        code = self.process.poll()
+        if code is None:
+            return None
+        self._kill_group()
+        self.process = None
+        if monotonic() - self.started_at > SETTLED_AFTER_S:
+            self.deaths = 0
+        self.start_again_at = monotonic() + self.backoff_s()
+        self.deaths += 1
+        return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+    def backoff_s(self) -> float:
+        """How long to wait before the next start."""
+        return min(FIRST_BACKOFF_S * 2.0**self.deaths, LONGEST_BACKOFF_S)
+
+    def is_due(self) -> bool:
+        """Is it time to start it again?"""
+        return self.process is None and 0 < self.start_again_at <= monotonic()
+
+    def ask_to_stop(self) -> None:
+        """SIGTERM; what comes of it is `finish`'s business."""
+        self.start_again_at = 0.0
+        if self.process is not None:
+            with suppress(ProcessLookupError):
+                self.process.terminate()
+
+    def finish(self, *, within_s: float) -> bool:
+        """Wait for the end, then kill; False when it had to be killed."""
+        if self.process is None:
+            return True
+        try:
+            self.process.wait(max(0.0, within_s))
+            politely = True
+        except subprocess.TimeoutExpired:
+            politely = False
+        self._kill_group()
+        self.process.wait()
+        self.process = None
+        return politely
+
+    def last_words(self) -> str:
+        """The last line of its log that says something."""
+        try:
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+        except OSError:
+            return "it left no log"
+        return lines[-1] if lines else "it said nothing"
+
+    def _kill_group(self) -> None:
+        assert self.process is not None
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.process.pid, signal.SIGKILL)
