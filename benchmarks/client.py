@@ -46,9 +46,9 @@ class Access:
         """Read what `make run` left in its home."""
         found = json.loads((home / "credentials.json").read_text())
         return cls(
-            endpoint=found["endpoint_url"],
-            access_key=found["access_key_id"],
-            secret_key=found["secret_access_key"],
+            endpoint=found["endpoint"],
+            access_key=found["access_key"],
+            secret_key=found["secret_key"],
             region=found.get("region", "us-east-1"),
         )
 
