@@ -5,6 +5,7 @@ Promise: a child dies with the runner; what it had started itself (its process g
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -108,9 +109,21 @@ class Child:
             lines = self.log.read_text(errors="replace").strip().splitlines()
         except OSError:
             return "it left no log"
-        return lines[-1] if lines else "it said nothing"
+        return _plainly(lines[-1]) if lines else "it said nothing"
 
     def _kill_group(self) -> None:
         assert self.process is not None
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def _plainly(line: str) -> str:
+    """The message of a JSON log line, with the last line of its traceback; other lines as they
+    are.
+    """
+    try:
+        found = json.loads(line)
+        said, *error = [found["msg"], *str(found.get("error", "")).strip().splitlines()[-1:]]
+    except (ValueError, KeyError, TypeError):
+        return line
+    return ": ".join([str(said), *error])

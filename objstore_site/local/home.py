@@ -77,8 +77,8 @@ class Home:
             pid = os.pread(descriptor, 32, 0).decode().strip() or "unknown"
             os.close(descriptor)
             raise Complaint(
-                f"A store of {self.path} already runs (process {pid}). Stop it, or set OBJSTORE_HOME"
-                " and other ports to run a second one."
+                f"A store of {self.path} already runs (process {pid}). Stop it, or set"
+                " OBJSTORE_HOME and other ports to run a second one."
             ) from None
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)

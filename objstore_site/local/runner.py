@@ -82,9 +82,16 @@ class Runner:
         terminal.step("servers", self.servers.described())
         inherited = plan.child_environment(self.config, home, self.servers.addresses())
 
-        self._launch(plan.nodes(self.config, home, inherited))
-        terminal.step("nodes", f"{self.config.cluster.nodes} started")
+        nodes = plan.nodes(self.config, home, inherited)
+        # Nodes want the key and the drives that the first preparation makes; later they need not
+        # wait.
+        is_first_start = not self.config.nodes.key_file.exists()
+        if not is_first_start:
+            self._launch(nodes)
         self._prepare_database(inherited)
+        if is_first_start:
+            self._launch(nodes)
+        terminal.step("nodes", f"{self.config.cluster.nodes} started")
         self._launch(plan.doors(home, inherited))
         self._wait_until_ready()
         terminal.step("gateway", "ready")

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
 
@@ -38,13 +38,20 @@ class Command(BaseCommand):
     # The runner waits for us; checks are for developers (`manage.py check`).
     requires_system_checks: list[str] = []
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--node-address",
+            metavar="URL",
+            help="where others reach node {number}, which listens on {port}",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         current = config()
         home = Home(current.home)
         _migrate()
         key_file(current.crypto.master_key_file)
         _make_secret_key(current)
-        _register_nodes(current)
+        _register_nodes(current, options["node_address"] or f"http://{current.nodes.host}:{{port}}")
         known = credentials.read(home.credentials)
         access_key, secret_key = _first_key(current, known)
         password = _admin(current, known)
@@ -74,15 +81,15 @@ def _make_secret_key(current: Config) -> None:
         credentials.write_text(file, secrets.token_urlsafe(48))
 
 
-def _register_nodes(current: Config) -> None:
-    """Three nodes in three zones: what `serve node --number N` will be."""
+def _register_nodes(current: Config, address: str) -> None:
+    """Each node in a zone of its own: what `serve node --number N` will be."""
     nodes = current.nodes
     for number in range(1, current.cluster.nodes + 1):
         name = f"node-{number}"
         registration.register_node(
             zone=f"zone-{number}",
             name=name,
-            address=f"http://{nodes.host}:{nodes.port + number - 1}",
+            address=address.format(number=number, port=nodes.port + number - 1),
             socket=str((nodes.socket_dir / f"{name}.sock").absolute()),
             drives=serve.local_drives(number),
         )
