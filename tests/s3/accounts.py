@@ -1,0 +1,58 @@
+"""Tenants of the store under test, and clients that sign as them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import boto3
+from botocore.client import BaseClient
+from botocore.config import Config
+
+from tests.s3.raw import Raw
+from tests.support.local_store import LocalStore
+
+
+@dataclass(frozen=True, kw_only=True)
+class Account:
+    """A tenant with a key, as `manage.py tenant create` tells it."""
+
+    endpoint: str
+    access_key: str
+    secret_key: str
+    canonical_id: str
+    display_name: str
+    account_id: str
+
+    def client(self, **options: object) -> BaseClient:
+        """A boto3 client that never retries: a test sees every answer."""
+        return client_for(self.endpoint, self.access_key, self.secret_key, **options)
+
+    def raw(self) -> Raw:
+        """A client of exactly the bytes a test writes."""
+        return Raw(self.endpoint, self.access_key, self.secret_key)
+
+
+def client_for(endpoint: str, access_key: str, secret_key: str, **options: object) -> BaseClient:
+    """A boto3 client; `options` go into its configuration."""
+    settings = {"s3": {"addressing_style": "path"}, "retries": {"max_attempts": 0}}
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        aws_access_key_id=access_key,
+        aws_secret_access_key=secret_key,
+        region_name="us-east-1",
+        config=Config(**{**settings, **options}),
+    )
+
+
+def create_account(store: LocalStore, name: str) -> Account:
+    """Make a tenant with a root key."""
+    made = store.manage_json("tenant", "create", name, "--email", f"{name}@example.com")
+    return Account(
+        endpoint=store.access.endpoint,
+        access_key=str(made["access_key"]),
+        secret_key=str(made["secret_key"]),
+        canonical_id=str(made["canonical_id"]),
+        display_name=str(made["display_name"]),
+        account_id=str(made["account_id"]),
+    )

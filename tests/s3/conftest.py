@@ -1,0 +1,81 @@
+"""One live store for all tests of this directory, two tenants, and a fresh bucket per test."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from botocore.client import BaseClient
+
+from tests.s3.accounts import Account, create_account
+from tests.s3.raw import Raw
+from tests.support.local_store import LocalStore
+
+SETTINGS = {
+    "OBJSTORE_LIMITS_PART_MIN_BYTES": "5MiB",
+    "OBJSTORE_LIMITS_BUCKETS": "100000",
+    "OBJSTORE_PACKING_SEAL_AFTER_S": "30",
+}
+_numbers = itertools.count(1)
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStore]:
+    """A store as `make run` starts it."""
+    local = LocalStore(Path(tmp_path_factory.mktemp("s3") / "home"), SETTINGS)
+    try:
+        local.start()
+        yield local
+    finally:
+        local.stop()
+
+
+@pytest.fixture(scope="session")
+def account(store: LocalStore) -> Account:
+    return create_account(store, "main")
+
+
+@pytest.fixture(scope="session")
+def other_account(store: LocalStore) -> Account:
+    return create_account(store, "other")
+
+
+@pytest.fixture(scope="session")
+def s3(account: Account) -> BaseClient:
+    return account.client()
+
+
+@pytest.fixture(scope="session")
+def other_s3(other_account: Account) -> BaseClient:
+    return other_account.client()
+
+
+@pytest.fixture(scope="session")
+def raw(account: Account) -> Raw:
+    return account.raw()
+
+
+@pytest.fixture
+def new_bucket(s3: BaseClient) -> Callable[[], str]:
+    """Make buckets with names no other test uses."""
+
+    def create() -> str:
+        name = f"bucket-{next(_numbers)}"
+        s3.create_bucket(Bucket=name)
+        return name
+
+    return create
+
+
+@pytest.fixture
+def bucket(new_bucket: Callable[[], str]) -> str:
+    return new_bucket()
+
+
+@pytest.fixture
+def versioned(s3: BaseClient, bucket: str) -> str:
+    """A fresh bucket with versioning enabled."""
+    s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
+    return bucket
