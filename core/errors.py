@@ -66,9 +66,11 @@ ELEMENTS = {"upload_id": "UploadId", "version_id": "VersionId", "etag": "ETag"}
 
 
 def element(name: str) -> str:
-    """The XML element name of a detail: `bucket_name` -> `BucketName`; capitals stay."""
+    """The XML element name of a detail: `bucket_name` -> `BucketName`, `X_Amz_Date` -> `X-Amz-
+    Date`.
+    """
     if name[0].isupper():
-        return name
+        return name.replace("_", "-")
     return ELEMENTS.get(name) or "".join(word.capitalize() for word in name.split("_"))
 
 

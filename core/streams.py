@@ -24,8 +24,13 @@ class Body(Protocol):
     verified; when it raises, nothing of the body may be used. `trailer` is complete after the end.
     """
 
-    length: int | None
-    trailer: dict[str, str]
+    @property
+    def length(self) -> int | None:
+        """How many bytes there will be, if that is known before they come."""
+
+    @property
+    def trailer(self) -> dict[str, str]:
+        """The trailing headers, by lower-case name."""
 
     async def read(self) -> bytes:
         """The next piece, `b""` at the end."""

@@ -1,0 +1,317 @@
+"""The gateway: a plain ASGI application that carries one S3 request from its head to its last byte.
+
+Here: parse, match, gate, body, handler, answer; what every request is counted and logged as; start
+and stop of a worker. Not here: each of these steps (s3.target, s3.operations, s3.gate, s3.intake,
+s3.render).
+
+Promise: every request gets one answer and one line in the access log; a body is read only after the
+gate has admitted the request; an answer that fails half-way breaks the connection, so that no
+client takes a part for the whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+from collections.abc import Awaitable, Callable
+from time import monotonic
+from typing import Any
+
+from core import metrics
+from core.config import Config, config
+from core.errors import InvalidRequest, SlowDown, StoreError
+from core.logs import set_up
+from objects.store import Store
+from s3 import target
+from s3.access_log import AccessLog
+from s3.body import Incoming, Receive, Watch, drain
+from s3.gate import Gate
+from s3.health import Readiness
+from s3.intake import Intake
+from s3.operations import match
+from s3.render import Envelope, Identity, error_reply, finished, unexpected
+from s3.wire import Call, Header, Reply, Stream
+
+log = logging.getLogger("s3.gateway")
+
+Scope = dict[str, Any]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+# What an error's answer reads away first, so that a client still sending gets to see it.
+_DRAIN_BYTES = 4 << 20
+# Two of these name one request differently to two readers.
+_ONCE = frozenset({"host", "content-length", "transfer-encoding"})
+_NOT_REPEATED: frozenset[str] = frozenset()
+_TEXT: Header = (b"content-type", b"text/plain")
+_COUNTS = {
+    "GetObject": metrics.get_objects,
+    "PutObject": metrics.put_objects,
+    "HeadObject": metrics.head_objects,
+    "DeleteObject": metrics.delete_objects,
+    "ListObjects": metrics.list_objects,
+    "ListObjectsV2": metrics.list_objects,
+    "ListObjectVersions": metrics.list_objects,
+}
+
+
+class Gateway:
+    """One worker's application. `serve` needs a store; `app` below opens one."""
+
+    def __init__(self, settings: Config, store: Store, access_log: AccessLog | None) -> None:
+        self._store = store
+        self._hosts = target.Hosts(settings.s3.domains)
+        self._gate = Gate(settings.s3)
+        self._intake = Intake(settings.limits, Watch(settings.s3.idle_timeout_s))
+        self._identity = Identity()
+        self._envelope = Envelope(self._identity)
+        self._log = access_log
+        self._readiness = Readiness(store, settings.redis.url)
+        self._inflight_cap = settings.s3.inflight
+        self._retry_after_s = settings.s3.retry_after_s
+        self._inflight = 0
+
+    async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one HTTP request."""
+        call = _new_call(scope, self._identity.next())
+        if call.raw_path in _PROBES and call.method in ("GET", "HEAD"):
+            await self._answer_probe(call, send)
+            return
+        self._inflight += 1
+        metrics.in_flight.set(self._inflight)
+        error: StoreError | None = None
+        incoming: Incoming | None = None
+        try:
+            try:
+                repeated = _read_headers(call, scope["headers"])
+                if self._inflight > self._inflight_cap:
+                    metrics.rate_rejected.add()
+                    raise SlowDown()
+                self._aim(call)
+                await self._gate.admit(call, self._store, repeated)
+                incoming = self._intake.incoming(call, receive)
+                call.body = await self._intake.payload(call, incoming, call.operation.body)
+                reply = await call.operation.handler(call, self._store)
+            except Exception as why:
+                error = unexpected(why)
+                if error is not why:
+                    log.exception("request failed", extra={"request_id": call.request_id})
+                reply = await self._error_reply(call, error, incoming, receive)
+            await self._send(call, reply, receive, send)
+            self._note(call, reply.status, error)
+        except BaseException as why:
+            self._note(call, 499, error)
+            if isinstance(why, _ClientGone):
+                return
+            raise
+        finally:
+            if incoming is not None:
+                metrics.upload_bytes.add(by=incoming.received)
+            self._inflight -= 1
+            metrics.in_flight.set(self._inflight)
+
+    def close(self) -> Awaitable[None]:
+        if self._log is not None:
+            self._log.write()
+        return self._readiness.close()
+
+    def _aim(self, call: Call) -> None:
+        """Find out what the call is about, and which operation it means."""
+        host = call.headers.get("host", "")
+        call.host = host
+        call.query = target.parse_query(call.raw_query)
+        call.bucket, call.key = target.split_path(call.raw_path, self._hosts.bucket(host))
+        level = "object" if call.key is not None else "bucket" if call.bucket else "service"
+        call.operation = match(call.method, level, call.query, call.headers)
+
+    async def _error_reply(
+        self, call: Call, error: StoreError, incoming: Incoming | None, receive: Receive
+    ) -> Reply:
+        label = call.operation.name if call.operation is not None else ""
+        metrics.errors.add((error.code, label))
+        reply = error_reply(
+            error,
+            resource=call.resource,
+            request_id=call.request_id,
+            host_id=self._identity.host_id,
+            retry_after_s=self._retry_after_s,
+        )
+        if "expect" not in call.headers or incoming is not None:
+            try:
+                incoming = incoming or self._intake.incoming(call, receive)
+            except StoreError:
+                incoming = None
+            if incoming is not None and not await drain(incoming, _DRAIN_BYTES):
+                reply.headers.append((b"connection", b"close"))
+        return reply
+
+    async def _send(self, call: Call, reply: Reply, receive: Receive, send: Send) -> None:
+        headers = finished(self._envelope.headers(call.request_id), reply, call.method)
+        body = reply.body
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        if body is None or call.method == "HEAD":
+            body = b""
+        if type(body) is bytes:
+            call.bytes_out = len(body)
+            await send({"type": "http.response.body", "body": body, "more_body": False})
+        else:
+            assert not isinstance(body, bytes)
+            await self._stream(call, body, reply.length, receive, send)
+
+    async def _stream(
+        self, call: Call, body: Stream, length: int | None, receive: Receive, send: Send
+    ) -> None:
+        """Send piece by piece, until the end or until the client has gone."""
+        gone = asyncio.ensure_future(_disconnected(receive))
+        try:
+            while piece := await body.next():
+                if gone.done():
+                    raise _ClientGone
+                call.bytes_out += len(piece)
+                await send({"type": "http.response.body", "body": piece, "more_body": True})
+            if length is not None and call.bytes_out != length:
+                raise AssertionError(f"{call.bytes_out} bytes of {length} were there to send")
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+        finally:
+            gone.cancel()
+            await body.close()
+
+    def _note(self, call: Call, status: int, error: StoreError | None) -> None:
+        """Count and log a finished request."""
+        duration_s = monotonic() - call.started
+        operation = call.operation.name if call.operation is not None else "Unknown"
+        metrics.requests.add((call.method, operation, str(status)))
+        metrics.duration.observe(duration_s, (call.method, operation))
+        metrics.download_bytes.add(by=call.bytes_out)
+        if status < 300 and operation in _COUNTS:
+            _COUNTS[operation].add()
+        if self._log is not None:
+            self._log.add(call, status, duration_s, error)
+
+    async def _answer_probe(self, call: Call, send: Send) -> None:
+        """`/health` and `/ready`."""
+        problems: list[str] = []
+        text = b"OK"
+        if call.raw_path == b"/ready":
+            problems = await self._readiness.problems()
+            text = "; ".join(problems).encode() if problems else b"READY"
+        reply = Reply(503 if problems else 200, [_TEXT, (b"cache-control", b"no-store")], text)
+        headers = finished(self._envelope.headers(call.request_id), reply, call.method)
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        body = b"" if call.method == "HEAD" else text
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+_PROBES = frozenset({b"/health", b"/ready"})
+
+
+class _ClientGone(Exception):
+    """The client closed the connection while its answer was being sent."""
+
+
+async def _disconnected(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def _new_call(scope: Scope, request_id: str) -> Call:
+    call = Call()
+    call.started = monotonic()
+    call.request_id = request_id
+    call.method = scope["method"]
+    call.raw_path = scope["raw_path"]
+    call.raw_query = scope["query_string"]
+    call.raw_headers = scope["headers"]
+    call.headers = {}
+    call.query = {}
+    call.bucket = call.key = call.operation = call.caller = call.signature = None
+    call.host = ""
+    call.bytes_in = call.bytes_out = 0
+    client = scope.get("client")
+    call.peer = client[0] if client else ""
+    call.secure = scope["scheme"] == "https"
+    return call
+
+
+def _read_headers(call: Call, raw: list[Header]) -> frozenset[str]:
+    """Fill in `headers`; the names of those that came more than once.
+
+    Names of our own are for our own machines: from outside they are dropped.
+    """
+    headers = call.headers
+    repeated: set[str] | None = None
+    for raw_name, raw_value in raw:
+        name = raw_name.decode("latin-1")
+        if name in headers:
+            repeated = repeated or set()
+            repeated.add(name)
+            headers[name] = f"{headers[name]},{raw_value.decode('latin-1')}"
+        elif not name.startswith("x-objstore-"):
+            headers[name] = raw_value.decode("latin-1")
+    if repeated is None:
+        return _NOT_REPEATED
+    if not repeated.isdisjoint(_ONCE):
+        raise InvalidRequest("A header that may come once came more than once.")
+    return frozenset(repeated)
+
+
+class _Application:
+    """The ASGI application of a worker process: opens the store when it starts."""
+
+    def __init__(self) -> None:
+        self._gateway: Gateway | None = None
+        self._store: Store | None = None
+        self._counting: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            assert self._gateway is not None
+            await self._gateway.serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Open when the worker starts, close when it stops."""
+        await receive()
+        try:
+            await self._open(config())
+        except Exception as why:
+            log.exception("the gateway cannot start")
+            await send({"type": "lifespan.startup.failed", "message": str(why)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _open(self, settings: Config) -> None:
+        set_up("gateway", settings.logs.level)
+        self._store = await Store.open(settings)
+        wants_log = settings.s3.access_log and settings.logs.level in ("debug", "info")
+        self._gateway = Gateway(settings, self._store, AccessLog() if wants_log else None)
+        self._counting = asyncio.create_task(_write_metrics(settings))
+        # What is here now stays: the collector need not look at it again for each request.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+
+    async def _close(self) -> None:
+        if self._counting is not None:
+            self._counting.cancel()
+        if self._gateway is not None:
+            await self._gateway.close()
+        if self._store is not None:
+            await self._store.close()
+
+
+async def _write_metrics(settings: Config) -> None:
+    directory = settings.home / "run" / "metrics"
+    while True:
+        await asyncio.sleep(settings.metrics.write_every_s)
+        try:
+            metrics.write(directory, "gateway")
+        except OSError as why:
+            log.warning("metrics cannot be written", extra={"why": str(why)})
+
+
+app = _Application()

@@ -1,0 +1,75 @@
+"""What the load balancer asks: does this process answer, and could it serve?
+
+`/health` says only that the process runs. `/ready` asks the database, Redis and the drives; its
+answer is remembered for a second, so that asking often costs nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from time import monotonic
+from typing import Protocol
+
+from redis import asyncio as redis
+from redis.exceptions import RedisError
+
+from core.database import MISC, Lanes
+from core.errors import StoreError
+
+_REMEMBER_S = 1.0
+_ANSWER_WITHIN_S = 5.0
+# A write needs three copies on distinct drives to begin with; two of them must become durable.
+MIN_DRIVES = 3
+_ACTIVE_DRIVES = "select count(*) from drive where state = 'active'"
+
+
+class HasLanes(Protocol):
+    @property
+    def lanes(self) -> Lanes: ...
+
+
+class Readiness:
+    """The answer to `/ready`, asked at most once a second."""
+
+    def __init__(self, store: HasLanes, redis_url: str) -> None:
+        self._store = store
+        self._redis = redis.from_url(redis_url) if redis_url else None
+        self._problems: list[str] = []
+        self._asked_at = float("-inf")
+        self._lock = asyncio.Lock()
+
+    async def problems(self) -> list[str]:
+        """Why this gateway cannot serve; empty when it can."""
+        async with self._lock:
+            if monotonic() - self._asked_at >= _REMEMBER_S:
+                found = await asyncio.gather(self._database(), self._delivery())
+                self._problems = [one for one in found if one]
+                self._asked_at = monotonic()
+        return self._problems
+
+    async def close(self) -> None:
+        if self._redis is not None:
+            with contextlib.suppress(RedisError, OSError):
+                await self._redis.aclose()
+
+    async def _database(self) -> str:
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                rows = await self._store.lanes.fetch(MISC, _ACTIVE_DRIVES)
+        except (StoreError, TimeoutError):
+            return "the database does not answer"
+        drives = rows[0][0]
+        if drives < MIN_DRIVES:
+            return f"{drives} drives are active, {MIN_DRIVES} are needed"
+        return ""
+
+    async def _delivery(self) -> str:
+        if self._redis is None:
+            return ""
+        try:
+            async with asyncio.timeout(_ANSWER_WITHIN_S):
+                await self._redis.ping()
+        except (RedisError, OSError, TimeoutError):
+            return "Redis does not answer"
+        return ""
