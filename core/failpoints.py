@@ -116,6 +116,9 @@ def registry() -> dict[str, Failpoint]:
 
 def arm(spec: str) -> None:
     """Arm failpoints of this process from now on, instead of what was armed before (tests)."""
+    # The first look would put the environment's armings over these.
+    _watch.look_at = 0.0
+    _watch.look()
     _apply(parse(spec), claim=None)
 
 
