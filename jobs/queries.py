@@ -1,7 +1,7 @@
 """The questions asked of job rows, each with a name.
 
-All times are the database's: workers' clocks may differ, leases may not. Each statement stands
-alone, or is called inside a transaction of the caller's.
+All times are the database's: workers' clocks may differ, leases may not. They are a statement's
+own, not its transaction's: within one, rows become due as they are written.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ UPDATE job SET
     state = 'leased', token = nextval('job_token_seq'), attempts = attempts + 1,
     lease_until = clock_timestamp() + make_interval(secs => %(lease_s)s), changed = now()
 WHERE id = %(id)s
-  AND ((state = 'ready' AND run_at <= now())
+  AND ((state = 'ready' AND run_at <= statement_timestamp())
     OR (state = 'leased' AND lease_until < clock_timestamp()))
   AND NOT EXISTS (SELECT FROM job_family f WHERE f.name = job.family AND f.paused)
 RETURNING subject, cursor, detail, token, attempts,
@@ -51,7 +51,7 @@ RETURNING state, attempts, cancel_requested,
 RELEASE = """
 UPDATE job SET
     state = CASE WHEN state = 'paused' THEN 'paused' ELSE 'ready' END,
-    run_at = now() + make_interval(secs => %(after_s)s),
+    run_at = statement_timestamp() + make_interval(secs => %(after_s)s),
     attempts = greatest(attempts - %(forgive)s, 0), last_error = %(error)s,
     lease_until = NULL, sent_at = NULL, changed = now()
 WHERE id = %(id)s AND token = %(token)s AND state IN ('leased', 'paused')
@@ -66,7 +66,8 @@ RUN_AGAIN = """
 UPDATE job SET
     state = CASE WHEN state = 'paused' THEN 'paused' ELSE 'ready' END, owed_again = false,
     cursor = NULL, done = 0, total = NULL, attempts = 0, cancel_requested = false,
-    run_at = now(), lease_until = NULL, sent_at = NULL, last_error = '', changed = now()
+    run_at = statement_timestamp(), lease_until = NULL, sent_at = NULL, last_error = '',
+    changed = now()
 WHERE id = %(id)s AND token = %(token)s AND state IN ('leased', 'paused') AND owed_again
 """
 
@@ -77,7 +78,7 @@ WITH gone AS (
     RETURNING *
 )
 INSERT INTO job_done ({_LIST}, finished, outcome)
-SELECT {_LIST}, now(), %(outcome)s FROM gone
+SELECT {_LIST}, statement_timestamp(), %(outcome)s FROM gone
 """
 
 # A scheduled job that failed makes way for the next slot; the others stay, to be seen and retried.
@@ -86,21 +87,21 @@ WITH gone AS (
     DELETE FROM job WHERE id = ANY(%(ids)s) AND state = 'failed' AND key LIKE 'slot:%%' RETURNING *
 )
 INSERT INTO job_done ({_LIST}, finished, outcome)
-SELECT {_LIST}, now(), 'failed' FROM gone
+SELECT {_LIST}, statement_timestamp(), 'failed' FROM gone
 """
 
 DISCARD = f"""
 WITH gone AS (DELETE FROM job WHERE id = ANY(%(ids)s) AND state <> 'leased' RETURNING *)
 INSERT INTO job_done ({_LIST}, finished, outcome)
-SELECT {_LIST}, now(), 'cancelled' FROM gone
+SELECT {_LIST}, statement_timestamp(), 'cancelled' FROM gone
 """
 
 # A worker that vanished leaves its lease behind. The attempt counts: a job that kills its worker
 # must not kill workers for ever.
 EXPIRE = """
 UPDATE job SET
-    state = CASE WHEN attempts >= f.attempts THEN 'failed' ELSE 'ready' END,
-    run_at = now(), sent_at = NULL, lease_until = NULL, changed = now(),
+    state = CASE WHEN job.attempts >= f.attempts THEN 'failed' ELSE 'ready' END,
+    run_at = statement_timestamp(), sent_at = NULL, lease_until = NULL, changed = now(),
     last_error = 'the worker vanished'
 FROM unnest(%(families)s::text[], %(attempts)s::integer[]) f(name, attempts)
 WHERE job.state = 'leased' AND job.lease_until < clock_timestamp() AND job.family = f.name
@@ -113,17 +114,18 @@ TAKE = """
 WITH open AS (
     SELECT f.name, f.room - (
         SELECT count(*) FROM job s WHERE s.family = f.name AND s.state = 'ready'
-          AND s.sent_at > now() - make_interval(secs => %(after_s)s)) AS room
+          AND s.sent_at > statement_timestamp() - make_interval(secs => %(after_s)s)) AS room
     FROM unnest(%(families)s::text[], %(rooms)s::integer[]) f(name, room)
     WHERE NOT EXISTS (SELECT FROM job_family p WHERE p.name = f.name AND p.paused)
 ), due AS (
     SELECT d.id FROM open CROSS JOIN LATERAL (
         SELECT id FROM job
-        WHERE family = open.name AND state = 'ready' AND sent_at IS NULL AND run_at <= now()
+        WHERE family = open.name AND state = 'ready' AND sent_at IS NULL
+          AND run_at <= statement_timestamp()
         ORDER BY priority, run_at LIMIT greatest(open.room, 0) FOR UPDATE SKIP LOCKED
     ) d
 )
-UPDATE job SET sent_at = now() FROM due WHERE job.id = due.id
+UPDATE job SET sent_at = statement_timestamp() FROM due WHERE job.id = due.id
 RETURNING job.id, job.family, job.priority, job.run_at
 """
 
@@ -132,22 +134,22 @@ WITH due AS (
     SELECT d.id FROM unnest(%(families)s::text[], %(rooms)s::integer[]) f(name, room)
     CROSS JOIN LATERAL (
         SELECT id FROM job
-        WHERE family = f.name AND state = 'ready' AND run_at <= now()
-          AND sent_at <= now() - make_interval(secs => %(after_s)s)
+        WHERE family = f.name AND state = 'ready' AND run_at <= statement_timestamp()
+          AND sent_at <= statement_timestamp() - make_interval(secs => %(after_s)s)
           AND NOT EXISTS (SELECT FROM job_family p WHERE p.name = f.name AND p.paused)
         ORDER BY sent_at LIMIT f.room FOR UPDATE SKIP LOCKED
     ) d
 )
-UPDATE job SET sent_at = now() FROM due WHERE job.id = due.id
+UPDATE job SET sent_at = statement_timestamp() FROM due WHERE job.id = due.id
 RETURNING job.id, job.family, job.priority, job.run_at
 """
 
 UNSEND = "UPDATE job SET sent_at = NULL WHERE id = ANY(%(ids)s) AND state = 'ready'"
 
 OLDEST_SENT = """
-SELECT extract(epoch FROM now() - min(run_at)) FROM job
-WHERE state = 'ready' AND sent_at < now() - interval '5 s' AND run_at <= now()
-  AND family = ANY(%(families)s)
+SELECT extract(epoch FROM statement_timestamp() - min(run_at)) FROM job
+WHERE state = 'ready' AND sent_at < statement_timestamp() - interval '5 s'
+  AND run_at <= statement_timestamp() AND family = ANY(%(families)s)
   AND NOT EXISTS (SELECT FROM job_family p WHERE p.name = job.family AND p.paused)
 """
 

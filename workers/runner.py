@@ -1,7 +1,8 @@
 """Runs one job: claim, step by step, finish. The only caller of handlers.
 
 Promise: between two steps progress is saved, the claim checked, pause, cancel and throttle
-honoured; whatever happens, the row says what comes next, and a runner that lost its claim changes nothing.
+honoured; whatever happens, the row says what comes next, and a runner that lost its claim changes
+nothing.
 """
 
 from __future__ import annotations

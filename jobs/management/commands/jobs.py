@@ -126,6 +126,6 @@ def _family(name: str, counts: dict[tuple[str, str], int], row: JobFamily) -> di
         "paused": row.paused,
         "every_s": row.interval_s or family.every_s,
         "steps_per_s": row.steps_per_s or family.steps_per_s,
-        **{state: counts.get((name, state), 0) for state in STATES},
+        **{f"{state}_jobs": counts.get((name, state), 0) for state in STATES},
         "does": family.does,
     }

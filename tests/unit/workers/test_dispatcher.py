@@ -1,0 +1,260 @@
+"""Due rows reach Celery: once as a rule, again when something was lost, never not at all."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.db import connection
+
+from core import clock, failpoints
+from core.errors import FailpointRaised
+from jobs import control
+from jobs.catalogue import USAGE
+from jobs.enqueue import enqueue
+from jobs.lease import Lease
+from jobs.models import Job, JobDone
+from tests.support.work import age, family, job, owe
+from workers.dispatcher import Dispatcher, run
+from workers.tasks import Due
+
+pytestmark = pytest.mark.usefixtures("database")
+
+DEADLINE_S = 60.0
+
+
+class Queue:
+    """Stands for Redis: what arrived, in order; can be down."""
+
+    def __init__(self) -> None:
+        self.arrived: list[UUID] = []
+        self.is_down = False
+        self.something = threading.Event()
+
+    def __call__(self, batch: Sequence[Due]) -> None:
+        if self.is_down:
+            raise ConnectionError("no broker")
+        self.arrived += [due.job_id for due in batch]
+        if batch:
+            self.something.set()
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue()
+
+
+@pytest.fixture
+def disarmed() -> Iterator[None]:
+    yield
+    failpoints.arm("")
+
+
+def test_a_due_job_is_published_once(queue: Queue):
+    with family("sent") as sent:
+        dispatcher, one = Dispatcher(queue), owe(sent)
+
+        dispatcher.round()
+        dispatcher.round()
+
+        assert queue.arrived == [one]
+
+
+def test_urgent_jobs_go_first(queue: Queue):
+    with family("sent") as sent:
+        later = owe(sent, "later", priority=5)
+        sooner = owe(sent, "sooner", priority=-5)
+
+        Dispatcher(queue).round()
+
+        assert queue.arrived == [sooner, later]
+
+
+def test_a_job_that_is_not_due_waits(queue: Queue):
+    with family("sent") as sent:
+        owe(sent, run_at=clock.now() + timedelta(hours=1))
+
+        Dispatcher(queue).round()
+
+        assert queue.arrived == []
+
+
+def test_jobs_of_a_paused_family_wait(queue: Queue):
+    with family("sent") as sent:
+        one = owe(sent)
+        control.pause_family("sent")
+
+        Dispatcher(queue).round()
+        assert queue.arrived == []
+        control.resume_family("sent")
+        Dispatcher(queue).round()
+
+        assert queue.arrived == [one]
+
+
+def test_no_more_jobs_lie_in_the_queue_than_the_family_allows(queue: Queue):
+    with family("sent", window=2) as sent:
+        dispatcher = Dispatcher(queue)
+        for number in range(5):
+            owe(sent, str(number))
+
+        dispatcher.round()
+        assert len(queue.arrived) == 2
+        Lease.claim(queue.arrived[0])
+        dispatcher.round()
+
+        assert len(queue.arrived) == 3
+
+
+def test_what_an_emptied_redis_lost_is_published_again(queue: Queue):
+    with family("sent") as sent:
+        one = owe(sent)
+        Dispatcher(queue).round()
+        queue.arrived.clear()
+
+        Dispatcher(queue).round()
+        assert queue.arrived == []
+        age("sent_at", one, 61)
+        Dispatcher(queue).round()
+
+        assert queue.arrived == [one]
+
+
+def test_a_job_that_has_begun_is_not_published_again(queue: Queue):
+    with family("sent") as sent:
+        one = owe(sent)
+        Dispatcher(queue).round()
+        Lease.claim(one)
+        age("sent_at", one, 61)
+        queue.arrived.clear()
+
+        Dispatcher(queue).round()
+
+        assert queue.arrived == []
+
+
+def test_a_job_redis_did_not_take_is_published_in_the_next_round(queue: Queue):
+    with family("sent") as sent:
+        one = owe(sent)
+        queue.is_down = True
+        with pytest.raises(ConnectionError):
+            Dispatcher(queue).round()
+        queue.is_down = False
+
+        Dispatcher(queue).round()
+
+        assert queue.arrived == [one]
+
+
+def test_a_job_whose_worker_vanished_is_published_again(queue: Queue):
+    with family("sent") as sent:
+        one = owe(sent)
+        Dispatcher(queue).round()
+        Lease.claim(one)
+        age("lease_until", one, 1)
+        queue.arrived.clear()
+        dispatcher = Dispatcher(queue)
+
+        dispatcher.sweep()
+        dispatcher.round()
+
+        assert queue.arrived == [one]
+
+
+def test_a_scheduled_job_that_failed_for_good_makes_way_for_the_next_slot(queue: Queue):
+    with family("sent", attempts=1) as sent:
+        one = owe(sent)
+        Job.objects.filter(pk=one).update(key="slot:20260101T000000")
+        Lease.claim(one)
+        age("lease_until", one, 1)
+
+        Dispatcher(queue).sweep()
+
+        assert JobDone.objects.get(pk=one).outcome == "failed"
+
+
+def test_two_dispatchers_at_once_publish_each_job_once(queue: Queue):
+    with family("sent") as sent:
+        owed = [owe(sent, str(number)) for number in range(50)]
+        together = threading.Barrier(2)
+
+        def work() -> None:
+            try:
+                connection.ensure_connection()
+                together.wait(60)
+                Dispatcher(queue).round()
+            finally:
+                connection.close()
+
+        threads = [threading.Thread(target=work) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+        # What one of them skipped because the other held it was published by the other.
+        assert sorted(queue.arrived) == sorted(owed)
+
+
+@pytest.mark.parametrize("point", ["dispatcher.read", "dispatcher.taken", "dispatcher.published"])
+@pytest.mark.usefixtures("disarmed")
+def test_a_dispatcher_stopped_anywhere_loses_no_job(queue: Queue, point: str):
+    with family("sent") as sent:
+        owed = [owe(sent, str(number)) for number in range(3)]
+        failpoints.arm(f"{point}=raise")
+        with pytest.raises(FailpointRaised):
+            Dispatcher(queue).round()
+        failpoints.arm("")
+
+        for one in owed:
+            if job(one).sent_at is not None:
+                age("sent_at", one, 61)
+        Dispatcher(queue).round()
+
+        assert set(queue.arrived) == set(owed)
+
+
+def test_the_loop_publishes_what_is_owed_while_it_listens(queue: Queue):
+    with family("sent") as sent:
+        stop = threading.Event()
+        loop = threading.Thread(target=run, args=(stop, Dispatcher(queue)))
+        loop.start()
+        try:
+            one = owe(sent)
+            assert queue.something.wait(DEADLINE_S)
+        finally:
+            stop.set()
+            loop.join()
+
+        assert queue.arrived == [one]
+
+
+def test_the_loop_survives_a_broker_that_is_away(queue: Queue):
+    with family("sent") as sent:
+        queue.is_down = True
+        stop = threading.Event()
+        loop = threading.Thread(target=run, args=(stop, Dispatcher(queue)))
+        one = owe(sent)
+        loop.start()
+        try:
+            queue.is_down = False
+            assert queue.something.wait(DEADLINE_S)
+        finally:
+            stop.set()
+            loop.join()
+
+        assert queue.arrived == [one]
+
+
+def test_owing_work_tells_whoever_listens():
+    connection.ensure_connection()
+    with connection.cursor() as cursor:
+        cursor.execute("LISTEN job")
+
+    enqueue(USAGE, "x")
+
+    told = list(connection.connection.notifies(timeout=DEADLINE_S, stop_after=1))
+    assert [notice.channel for notice in told] == ["job"]

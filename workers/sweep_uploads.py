@@ -1,0 +1,40 @@
+"""Aborts multipart uploads that were left behind, and forgets those completed long ago.
+
+An upload is left behind when neither it nor a part of it is younger than `jobs.upload_ttl_s`.
+That is decided again under the upload's lock, so a part that arrives meanwhile saves it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+from core import clock
+from core.config import config
+from core.failpoints import declare
+from jobs.catalogue import SWEEP_UPLOADS
+from jobs.step import Step
+from objects import rewrite
+from workers.context import Context
+from workers.registry import handles
+
+BATCH = 100
+
+FOUND = declare("sweep.found", point="C16", doc="a stale upload is found, not yet aborted")
+
+
+@handles(SWEEP_UPLOADS)
+def sweep_uploads(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
+    """Abort until none is left."""
+    cutoff = clock.now() - timedelta(seconds=config().jobs.upload_ttl_s)
+    aborted, after = 0, UUID(int=0)
+    while found := rewrite.stale_uploads(cutoff, after, BATCH):
+        for upload_id in found:
+            FOUND.hit()
+            aborted += rewrite.abort_stale(upload_id, cutoff)
+            after = upload_id
+            yield Step(done=aborted)
+    while rewrite.forget_completed(cutoff, BATCH):
+        yield Step(done=aborted)
