@@ -1,13 +1,17 @@
 """Zones, nodes and drives."""
 
+from pathlib import Path
+
 import django.db.models.deletion
 from django.db import migrations, models
+
+SQL = Path(__file__).parent.parent / "sql"
 
 
 class Migration(migrations.Migration):
     initial = True
 
-    dependencies = []
+    dependencies: list[tuple[str, str]] = []
 
     operations = [
         migrations.CreateModel(
@@ -139,4 +143,6 @@ class Migration(migrations.Migration):
                 condition=models.Q(("state__in", ["up", "down"])), name="node_state"
             ),
         ),
+        # Its functions name tables of later migrations, which must exist when they are called.
+        migrations.RunSQL((SQL / "health.sql").read_text(), migrations.RunSQL.noop),
     ]

@@ -8,7 +8,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
-from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -25,6 +24,7 @@ from core.errors import (
 )
 from storage_nodes.node import capability
 from storage_nodes.node.drive import Drive, OpenFile, as_purpose
+from storage_nodes.node.host import this_host
 from storage_nodes.node.keyfile import NodeKey
 from storage_nodes.node.slot import Slot, Slots
 from storage_nodes.shard_name import ShardName
@@ -36,7 +36,6 @@ MAX_BYTES = 16 << 20
 _MAX_NAMES = 10_000
 _MAX_OPEN_FILES = 4096
 _IDLE_S = 600.0
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _PREFIX = "Objstore "
 
 
@@ -47,7 +46,6 @@ class HttpDoor:
         self._node = node
         self._slots = slots
         self._key = key
-        self._host = _BOOT_ID.read_text().strip()
         # (drive, handle) -> the file and when it was last asked for.
         self._files: dict[tuple[UUID, str], tuple[OpenFile, float]] = {}
 
@@ -93,7 +91,7 @@ class HttpDoor:
     async def _drives(self, request: web.Request) -> web.Response:
         self._check(request, "drives", self._node, None)
         drives = [slot.describe() for slot in self._slots.slots]
-        return _json({"node": self._node, "host": self._host, "drives": drives})
+        return _json({"node": self._node, "host": this_host(), "drives": drives})
 
     # -- one drive ----------------------------------------------------------------------------
 
