@@ -58,7 +58,7 @@ def _line(moment: float, call: Call, status: int, duration_s: float, code: str) 
         "method": call.method,
         "path": call.raw_path.decode("latin-1"),
         "query": list(call.query),
-        "operation": call.operation.name if call.operation is not None else "",
+        "operation": call.operation.name,
         "status": status,
         "duration_ms": round(duration_s * 1000, 3),
         "bytes_in": call.bytes_in,

@@ -30,13 +30,14 @@ from core.errors import (
     RequestTimeTooSkewed,
     StoreError,
 )
-from objects.found import Found, Question
+from objects.found import DATA, HEAD, NONE, Found, Question
 from s3.operations import Operation
 from s3.wire import Call
 from tenants import access
 from tenants.principal import Caller
 
 MAX_EXPIRES_S = 604_800
+_WANTS = {"none": NONE, "head": HEAD, "data": DATA}
 # These act on a name that need not be anybody's bucket yet.
 _CREATES = frozenset({"CreateBucket"})
 _NOT_TWICE = ("authorization", "x-amz-date", "x-amz-content-sha256", "x-amz-security-token")
@@ -91,7 +92,7 @@ class Gate:
                 call.bucket,
                 call.key,
                 call.query.get("versionId") if call.query else None,
-                operation.want,
+                _WANTS[operation.want],
             )
         )
         call.found = found

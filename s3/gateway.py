@@ -27,15 +27,17 @@ from s3 import target
 from s3.access_log import AccessLog
 from s3.body import Incoming, Receive, Watch, drain
 from s3.gate import Gate
+from s3.handlers import absent
 from s3.health import Readiness
 from s3.intake import Intake
-from s3.operations import match
+from s3.operations import Level, Operation, match
 from s3.render import Envelope, Identity, error_reply, finished, unexpected
 from s3.wire import Call, Header, Reply, Stream
 
 log = logging.getLogger("s3.gateway")
 
 Scope = dict[str, Any]
+Find = Callable[[str, Level, dict[str, str], dict[str, str]], Operation]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 # What an error's answer reads away first, so that a client still sending gets to see it.
@@ -58,8 +60,15 @@ _COUNTS = {
 class Gateway:
     """One worker's application. `serve` needs a store; `app` below opens one."""
 
-    def __init__(self, settings: Config, store: Store, access_log: AccessLog | None) -> None:
+    def __init__(
+        self,
+        settings: Config,
+        store: Store,
+        access_log: AccessLog | None = None,
+        find: Find = match,
+    ) -> None:
         self._store = store
+        self._find = find
         self._hosts = target.Hosts(settings.s3.domains)
         self._gate = Gate(settings.s3)
         self._intake = Intake(settings.limits, Watch(settings.s3.idle_timeout_s))
@@ -81,6 +90,7 @@ class Gateway:
         metrics.in_flight.set(self._inflight)
         error: StoreError | None = None
         incoming: Incoming | None = None
+        status = _BROKEN
         try:
             try:
                 repeated = _read_headers(call, scope["headers"])
@@ -92,23 +102,28 @@ class Gateway:
                 incoming = self._intake.incoming(call, receive)
                 call.body = await self._intake.payload(call, incoming, call.operation.body)
                 reply = await call.operation.handler(call, self._store)
+                headers = self._headers(call, reply)
             except Exception as why:
                 error = unexpected(why)
                 if error is not why:
                     log.exception("request failed", extra={"request_id": call.request_id})
                 reply = await self._error_reply(call, error, incoming, receive)
-            await self._send(call, reply, receive, send)
-            self._note(call, reply.status, error)
-        except BaseException as why:
-            self._note(call, 499, error)
-            if isinstance(why, _ClientGone):
-                return
-            raise
+                headers = self._headers(call, reply)
+            await self._send(call, reply, headers, receive, send)
+            status = reply.status
+        except _ClientGone:
+            status = _GONE
+        except StoreError as why:
+            # The answer had begun. Returning without its end breaks the connection.
+            error = why
+            log.warning("answer broken off", extra={"request_id": call.request_id, "why": str(why)})
         finally:
             if incoming is not None:
+                call.bytes_in = incoming.received
                 metrics.upload_bytes.add(by=incoming.received)
             self._inflight -= 1
             metrics.in_flight.set(self._inflight)
+            self._note(call, status, error)
 
     def close(self) -> Awaitable[None]:
         if self._log is not None:
@@ -121,14 +136,13 @@ class Gateway:
         call.host = host
         call.query = target.parse_query(call.raw_query)
         call.bucket, call.key = target.split_path(call.raw_path, self._hosts.bucket(host))
-        level = "object" if call.key is not None else "bucket" if call.bucket else "service"
-        call.operation = match(call.method, level, call.query, call.headers)
+        level: Level = "object" if call.key is not None else "bucket" if call.bucket else "service"
+        call.operation = self._find(call.method, level, call.query, call.headers)
 
     async def _error_reply(
         self, call: Call, error: StoreError, incoming: Incoming | None, receive: Receive
     ) -> Reply:
-        label = call.operation.name if call.operation is not None else ""
-        metrics.errors.add((error.code, label))
+        metrics.errors.add((error.code, call.operation.name))
         reply = error_reply(
             error,
             resource=call.resource,
@@ -145,8 +159,12 @@ class Gateway:
                 reply.headers.append((b"connection", b"close"))
         return reply
 
-    async def _send(self, call: Call, reply: Reply, receive: Receive, send: Send) -> None:
-        headers = finished(self._envelope.headers(call.request_id), reply, call.method)
+    def _headers(self, call: Call, reply: Reply) -> list[Header]:
+        return finished(self._envelope.headers(call.request_id), reply, call.method)
+
+    async def _send(
+        self, call: Call, reply: Reply, headers: list[Header], receive: Receive, send: Send
+    ) -> None:
         body = reply.body
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         if body is None or call.method == "HEAD":
@@ -179,7 +197,7 @@ class Gateway:
     def _note(self, call: Call, status: int, error: StoreError | None) -> None:
         """Count and log a finished request."""
         duration_s = monotonic() - call.started
-        operation = call.operation.name if call.operation is not None else "Unknown"
+        operation = call.operation.name
         metrics.requests.add((call.method, operation, str(status)))
         metrics.duration.observe(duration_s, (call.method, operation))
         metrics.download_bytes.add(by=call.bytes_out)
@@ -196,12 +214,27 @@ class Gateway:
             problems = await self._readiness.problems()
             text = "; ".join(problems).encode() if problems else b"READY"
         reply = Reply(503 if problems else 200, [_TEXT, (b"cache-control", b"no-store")], text)
-        headers = finished(self._envelope.headers(call.request_id), reply, call.method)
+        headers = self._headers(call, reply)
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
         body = b"" if call.method == "HEAD" else text
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
+# Statuses of the log only: the client went away; the answer was broken off.
+_GONE, _BROKEN = 499, 599
+_UNMATCHED = Operation(
+    name="Unknown",
+    method="",
+    level="service",
+    query=(),
+    optional=(),
+    header="",
+    action="",
+    want="none",
+    body="none",
+    handler=absent.not_implemented,
+    public=False,
+)
 _PROBES = frozenset({b"/health", b"/ready"})
 
 
@@ -224,7 +257,8 @@ def _new_call(scope: Scope, request_id: str) -> Call:
     call.raw_headers = scope["headers"]
     call.headers = {}
     call.query = {}
-    call.bucket = call.key = call.operation = call.caller = call.signature = None
+    call.bucket = call.key = call.caller = call.signature = None
+    call.operation = _UNMATCHED
     call.host = ""
     call.bytes_in = call.bytes_out = 0
     client = scope.get("client")
