@@ -64,7 +64,8 @@ def _identity(path: Path, cluster: UUID, *, may_format: bool) -> Identity | None
     try:
         if may_format:
             return format_drive(path, cluster)
-        return read_identity(OwnedFd(Disk().open_folder(str(path), root=CWD)).fd, cluster)
+        root = OwnedFd(Disk().open_folder(str(path), root=CWD))
+        return read_identity(root.fd, cluster)
     except FileNotFoundError:
         return None
     except DriveRefused as refusal:

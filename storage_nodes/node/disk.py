@@ -25,7 +25,10 @@ class SyncFailed(OSError):
 
 
 class OwnedFd:
-    """A descriptor closed when the last user lets go, never while a thread is still using it."""
+    """A descriptor closed when the last user lets go, never while a thread is still using it.
+
+    Keep the object in a variable for as long as its `fd` is used.
+    """
 
     def __init__(self, fd: int) -> None:
         self.fd = fd

@@ -22,6 +22,11 @@ class Folders:
                 self._make_durable(path)
         return OwnedFd(self._disk.open_folder(path, root=self._root.fd))
 
+    def sync(self, path: str) -> None:
+        """What was linked into, renamed or unlinked in the folder is durable on return."""
+        folder = self.open(path)
+        self._disk.fsync(folder.fd)
+
     def _make_durable(self, path: str) -> None:
         parent = "."
         for end in [at for at, char in enumerate(path) if char == "/"] + [len(path)]:

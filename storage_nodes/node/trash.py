@@ -66,7 +66,7 @@ class Trash:
 
     def put(self, name: ShardName) -> bool:
         """Move a published shard here, durably; False when there is none."""
-        trash = self._folders.open(FOLDER)
+        self._folders.open(FOLDER)
         with self._lock:
             try:
                 found = os.stat(name.path, dir_fd=self._root.fd)
@@ -77,8 +77,8 @@ class Trash:
             self._entries[name] = entry
         _renamed.hit()
         # First where it went, then where it came from: in between it has two names, never none.
-        self._disk.fsync(trash.fd)
-        self._disk.fsync(self._folders.open(name.folder).fd)
+        self._folders.sync(FOLDER)
+        self._folders.sync(name.folder)
         _durable.hit()
         return True
 
@@ -95,7 +95,7 @@ class Trash:
             self._disk.fsync(folder.fd)
             self._disk.unlink(entry.path, root=self._root.fd)
             del self._entries[name]
-        self._disk.fsync(self._folders.open(FOLDER).fd)
+        self._folders.sync(FOLDER)
         return True
 
     def unlink_older(self, than_ms: int) -> int:
