@@ -15,6 +15,7 @@ from core import logs
 from core.config import config, default_environment, environment
 from core.errors import ConfigurationError
 from objstore_site import safety, web
+from objstore_site.local.home import local_drives
 from objstore_site.running import reach_running_store
 
 # Background work yields to the data path wherever both share cores.
@@ -39,7 +40,7 @@ def node(arguments: argparse.Namespace) -> None:
     settings = config().nodes
     port = settings.port + arguments.number - 1
     name = arguments.name or f"node-{arguments.number}"
-    drives = arguments.drives or local_drives(arguments.number)
+    drives = arguments.drives or map(str, local_drives(arguments.number))
     _become("storage_nodes.node", "--node", name, "--port", str(port), "--drives", *drives)
 
 
@@ -70,12 +71,6 @@ def metrics(arguments: argparse.Namespace) -> None:
 ROLES: dict[str, Callable[[argparse.Namespace], None]] = {
     role.__name__: role for role in (gateway, console, node, worker, dispatcher, beat, metrics)
 }
-
-
-def local_drives(number: int) -> list[str]:
-    """The directories that stand for drives of node `number` under this home."""
-    node_home = config().home / "drives" / f"node-{number}"
-    return [str(node_home / f"drive-{i}") for i in range(1, config().cluster.drives + 1)]
 
 
 def main(argv: Sequence[str] | None = None) -> None:

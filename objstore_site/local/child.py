@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
@@ -22,6 +23,7 @@ LONGEST_BACKOFF_S = 30.0
 # Having lived this long, a process gets a fresh start.
 SETTLED_AFTER_S = 60.0
 LOG_KEPT = 64 << 20
+_ERROR = re.compile(r'^\w*(Error|Exception)\b|"level":"(error|critical)"|cannot|refused')
 
 
 @dataclass
@@ -39,13 +41,16 @@ class Child:
     process: subprocess.Popen[bytes] | None = None
     deaths: int = 0
     started_at: float = 0.0
-    start_again_at: float = field(default=0.0)
+    start_again_at: float = 0.0
+    # Where in the log the present process began.
+    log_offset: int = 0
 
     def start(self) -> None:
         """Start it, its output to its log."""
         if self.log.exists() and self.log.stat().st_size > LOG_KEPT:
             self.log.replace(self.log.with_suffix(".log.1"))
         with self.log.open("ab") as output:
+            self.log_offset = output.tell()
             self.process = subprocess.Popen(
                 self.command,
                 stdin=subprocess.DEVNULL,
@@ -104,12 +109,15 @@ class Child:
         return politely
 
     def last_words(self) -> str:
-        """The last line of its log that says something."""
+        """The last line it logged since its last start that names an error, else the last one."""
         try:
-            lines = self.log.read_text(errors="replace").strip().splitlines()
+            with self.log.open("rb") as log:
+                log.seek(self.log_offset)
+                lines = log.read().decode(errors="replace").strip().splitlines()
         except OSError:
-            return "it left no log"
-        return _plainly(lines[-1]) if lines else "it said nothing"
+            return "nothing; it left no log"
+        errors = [line for line in lines if _ERROR.search(line)]
+        return _plainly((errors or lines or ["nothing"])[-1])
 
     def _kill_group(self) -> None:
         assert self.process is not None

@@ -15,6 +15,7 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.config import config
 from objstore_site.local.complaint import Complaint
 from objstore_site.local.postgres import LONGEST_SOCKET_DIRECTORY
 
@@ -95,3 +96,9 @@ class Home:
         if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
             raise Complaint(f"{short} belongs to somebody else; set OBJSTORE_HOME to a short path.")
         return short
+
+
+def local_drives(number: int) -> list[Path]:
+    """The directories that stand for drives of node `number` of this home."""
+    node_home = config().home / "drives" / f"node-{number}"
+    return [node_home / f"drive-{i}" for i in range(1, config().cluster.drives + 1)]

@@ -18,9 +18,8 @@ from django.db.migrations.executor import MigrationExecutor
 
 from core.config import Config, config
 from core.crypto import key_file
-from objstore_site import serve
 from objstore_site.local import credentials
-from objstore_site.local.home import Home
+from objstore_site.local.home import Home, local_drives
 from storage_nodes import registration
 from tenants import accounts
 from tenants import credentials as keys
@@ -90,8 +89,8 @@ def _register_nodes(current: Config, address: str) -> None:
             zone=f"zone-{number}",
             name=name,
             address=address.format(number=number, port=nodes.port + number - 1),
-            socket=str((nodes.socket_dir / f"{name}.sock").absolute()),
-            drives=serve.local_drives(number),
+            socket=(nodes.socket_dir / f"{name}.sock").absolute(),
+            drives=local_drives(number),
         )
 
 
