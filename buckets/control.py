@@ -60,13 +60,13 @@ def create(
     documents = documents or {}
     try:
         with transaction.atomic():
-            _check_number(tenant_id)
             bucket = Bucket.objects.create(
                 tenant_id=tenant_id,
                 name=name,
                 versioning=ENABLED if object_lock else "",
                 **settings,
             )
+            _check_number(tenant_id)
             BucketDocument.objects.bulk_create(
                 BucketDocument(bucket=bucket, kind=kind, body=body)
                 for kind, body in documents.items()
@@ -189,7 +189,7 @@ def _fetch(**where: object) -> Bucket:
 
 def _check_number(tenant_id: UUID) -> None:
     most = config().limits.buckets
-    if Bucket.objects.filter(tenant_id=tenant_id).count() >= most:
+    if Bucket.objects.filter(tenant_id=tenant_id).count() > most:
         raise TooManyBuckets()
 
 
