@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from objects.store import Store
-
 from s3.wire import Call
 
 

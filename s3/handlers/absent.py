@@ -6,9 +6,8 @@ effect is refused when it is sent, and reported as absent when it is asked for.
 
 from collections.abc import Callable
 
-from objects.store import Store
-
 from core.errors import InvalidRequest, MethodNotAllowed, OperationNotImplemented, StoreError
+from objects.store import Store
 from s3 import xml
 from s3.wire import Call, Reply, xml_reply
 

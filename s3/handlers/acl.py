@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from objects.store import Store
-
 from buckets import control
 from core.errors import (
     InvalidRequest,
@@ -12,6 +10,7 @@ from core.errors import (
     UnexpectedContent,
 )
 from objects import acl
+from objects.store import Store
 from s3.bodies import read_document
 from s3.controlling import change
 from s3.described import version_header

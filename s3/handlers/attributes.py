@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objects.store import Store
-
 from core.errors import InvalidArgument, InvalidRequest
+from objects.store import Store
 from s3.conditions import http_date
 from s3.described import version_header
 from s3.existing import existing

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objects.store import Store
-
 from buckets import control
 from core.config import config
 from core.errors import (
@@ -18,6 +16,7 @@ from core.errors import (
     OwnershipControlsNotFoundError,
 )
 from core.names import check_bucket_name
+from objects.store import Store
 from s3.bodies import read_document
 from s3.controlling import change
 from s3.handlers import acl

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import json
 
-from objects.store import Store
-
 from buckets import control
 from core.errors import NoSuchTagSet
+from objects.store import Store
 from s3.bodies import read_document
 from s3.controlling import change
 from s3.shapes.tagging import parse_bucket_tags, tagging_result

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
-from objects.store import Store
-
 from core import checksums
 from core.errors import (
     AccessDenied,
@@ -25,6 +23,7 @@ from core.ranges import ByteRange
 from objects import copy
 from objects.draft import Draft
 from objects.found import DATA, Question
+from objects.store import Store
 from s3 import drafts
 from s3.conditions import SOURCE_HEADERS, judge_source
 from s3.described import version_header

@@ -1,8 +1,7 @@
 """Preflight requests of browsers. No bucket has a CORS configuration, so none is ever allowed."""
 
-from objects.store import Store
-
 from core.errors import AccessForbidden, BadRequest
+from objects.store import Store
 from s3.wire import Call, Reply
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from objects.delete import Entry
-from objects.draft import Conditions
-from objects.store import Store
-
 from core.errors import AccessDenied, StoreError
 from core.names import check_key
 from objects import delete
+from objects.delete import Entry
+from objects.draft import Conditions
+from objects.store import Store
 from s3.bodies import read_document
 from s3.permission import may
 from s3.shapes.delete import DeletedRow, DeleteEntry, delete_result, parse_delete

@@ -7,10 +7,9 @@ import binascii
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from objects.store import Store
-
 from core.errors import InvalidArgument
 from objects import listing
+from objects.store import Store
 from s3.paging import limit
 from s3.shapes.buckets import Party
 from s3.shapes.listing import Asked, objects_result, objects_v2_result, versions_result

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from objects.store import Store
-
 from core import checksums
 from core.errors import EntityTooLarge, InvalidRequest, MalformedXML, MissingRequestBodyError
 from core.streams import read_all
 from objects import multipart
+from objects.store import Store
 from s3 import drafts, xml
-from s3.bodies import checksum_claim
 from s3.described import version_header
 from s3.handlers.listing import owner_of
 from s3.paging import limit, number
@@ -66,8 +64,6 @@ def _announced(call: Call) -> tuple[str | None, str | None]:
 async def complete_multipart_upload(call: Call, store: Store) -> Reply:
     """POST ?uploadId: make the listed parts the latest version of the key."""
     parts = shapes.parse_complete(await _list_of_parts(call))
-    # A checksum header here is the whole object's, and not that of the request's body.
-    claim = checksum_claim(call.headers)
     size = call.headers.get("x-amz-mp-object-size")
     kind = call.headers.get("x-amz-checksum-type")
     written = await multipart.complete(
@@ -77,7 +73,7 @@ async def complete_multipart_upload(call: Call, store: Store) -> Reply:
         call.query["uploadId"],
         parts,
         conditions=drafts.conditions(call.headers),
-        checksum=None if claim is None else (claim.algorithm, claim.value),
+        checksum=_whole_checksum(call),
         checksum_type=None if kind is None else kind.upper(),
         size=None
         if size is None
@@ -93,6 +89,18 @@ async def complete_multipart_upload(call: Call, store: Store) -> Reply:
         checksum_type=stored["type"] if stored else None,
     )
     return xml_reply(document, headers=version_header(call.found.bucket, written.version_id))
+
+
+def _whole_checksum(call: Call) -> tuple[str, str] | None:
+    """Return the checksum the request gives: here it is the object's, not that of the body."""
+    given = [
+        (algorithm, call.headers[name])
+        for name, algorithm in checksums.HEADERS.items()
+        if name in call.headers
+    ]
+    if len(given) > 1:
+        raise InvalidRequest("Expecting a single x-amz-checksum- header. Multiple are not allowed.")
+    return given[0] if given else None
 
 
 async def _list_of_parts(call: Call) -> bytes:

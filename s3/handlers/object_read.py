@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from objects.store import Store
-
 from core import clock
 from core.errors import InvalidArgument, InvalidPartNumber, InvalidRequest
 from core.ranges import ByteRange, content_range, parse_range
 from objects import durability, read
+from objects.store import Store
 from s3.conditions import READ_HEADERS, judge_read, still_applies
 from s3.described import checksum_headers, described, repeated_by_304
 from s3.existing import existing

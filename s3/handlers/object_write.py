@@ -2,9 +2,8 @@
 
 from collections.abc import Mapping
 
-from objects.store import Store
-
 from objects import delete, write
+from objects.store import Store
 from s3 import drafts
 from s3.described import version_header
 from s3.wire import Call, Header, Reply

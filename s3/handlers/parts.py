@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from objects.store import Store
-
 from objects import multipart
+from objects.store import Store
 from s3 import drafts
 from s3.handlers.listing import owner_of
 from s3.handlers.object_write import checksum_echo

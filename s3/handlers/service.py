@@ -5,10 +5,9 @@ from __future__ import annotations
 import base64
 import binascii
 
-from objects.store import Store
-
 from buckets import control
 from core.errors import AccessDenied, InvalidArgument
+from objects.store import Store
 from s3.paging import number
 from s3.shapes.buckets import BucketRow, Party, buckets_result
 from s3.wire import Call, Reply, xml_reply

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from objects.store import Store
-
 from objects import tagging
+from objects.store import Store
 from s3.bodies import read_document
 from s3.described import version_header
 from s3.existing import existing

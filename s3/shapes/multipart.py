@@ -177,7 +177,7 @@ def uploads_result(
     delimiter: str | None,
     key_marker: str,
     upload_id_marker: str,
-    next_markers: tuple[str, str] | None,
+    next_markers: tuple[str, str | None] | None,
     max_uploads: int,
 ) -> bytes:
     """Print ListMultipartUploadsResult; `next_markers` is None on the last page."""
