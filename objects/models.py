@@ -3,8 +3,8 @@
 Here: the tables as Django knows them, for migrations and the admin.
 Not here: how they are written and asked (sql/, commits, lookup): the data path never uses the ORM.
 
-Promise: at most one current version and one `null` version per key; an extent belongs to exactly one
-version or part; a bucket with versions cannot be deleted (sql/guards.sql).
+Promise: at most one current version and one `null` version per key; an extent belongs to exactly
+one version or part; a bucket with versions cannot be deleted (sql/guards.sql).
 """
 
 from django.db import models
@@ -18,8 +18,9 @@ class Version(models.Model):
     """One immutable state of a key; a delete marker is a version without bytes."""
 
     id = models.UUIDField(primary_key=True)
-    # The foreign key's two halves are the commit function (it checks the bucket under its lock) and a
-    # trigger on `bucket`: a row lock on one bucket per insert would be the busiest row of the database.
+    # The foreign key's two halves are the commit function (it checks the bucket under its lock)
+    # and a trigger on `bucket`: a row lock on one bucket per insert would be the busiest row of
+    # the database.
     bucket = models.ForeignKey(
         Bucket, on_delete=models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
     )
@@ -51,8 +52,8 @@ class Version(models.Model):
         db_table = "version"
         constraints = [
             models.UniqueConstraint(fields=["bucket", "key", "rank"], name="version_rank"),
-            # Two constraints instead of one over both: the second is also the index LIST walks, and a
-            # plain write feeds one index instead of two.
+            # Two constraints instead of one over both: the second is also the index LIST walks,
+            # and a plain write feeds one index instead of two.
             models.UniqueConstraint(
                 fields=["bucket", "key"],
                 condition=Q(is_latest=True, is_marker=False),
@@ -83,7 +84,8 @@ class Version(models.Model):
 
 
 class Upload(models.Model):
-    """A multipart upload; kept for a while once completed, so that a retried Complete is answered."""
+    """A multipart upload; kept for a while once completed, so that a retried Complete is
+    answered."""
 
     id = models.UUIDField(primary_key=True)
     bucket = models.ForeignKey(
@@ -166,8 +168,9 @@ class Part(models.Model):
 class Extent(models.Model):
     """A byte range of a version, or of an upload's part, in a segment.
 
-    In a packed segment `offset` is where the record begins, `record_size` its payload's length, and
-    [skip, skip + length) the bytes meant. In a segment of raw bytes they are [offset, offset + length).
+    In a packed segment `offset` is where the record begins, `record_size` its payload's length,
+    and [skip, skip + length) the bytes meant. In a segment of raw bytes they are [offset, offset +
+    length).
     """
 
     id = models.BigAutoField(primary_key=True)

@@ -7,7 +7,6 @@ import django.db.models.functions.datetime
 import django.db.models.manager
 from django.db import migrations, models
 
-
 SQL = Path(__file__).parent.parent / "sql"
 # In the order they need one another.
 FILES = ("tables", "guards", "versions", "uploads", "commit", "lookup", "listing")

@@ -271,3 +271,22 @@ BEGIN
     END IF;
 END
 $$;
+
+-- settle: what became of a row whose answer was lost. The locks are waited for, so that a transaction still
+-- under way is over when the ids are looked up; no row means nobody knows (or it was replaced since).
+CREATE FUNCTION settle(the_bucket uuid, the_key text, the_id uuid, the_upload uuid)
+RETURNS SETOF commit_outcome LANGUAGE plpgsql VOLATILE AS $$
+BEGIN
+    PERFORM pg_advisory_xact_lock(lock_key(the_bucket, the_key));
+    IF the_upload IS NOT NULL THEN
+        PERFORM pg_advisory_xact_lock(lock_key(the_upload, ''));
+    END IF;
+    RETURN QUERY
+    SELECT 'done', v.id, -v.rank, v.last_modified, v.is_null, v.is_marker, 0::bigint, 0::bigint, 0::bigint
+    FROM version v WHERE v.id = the_id
+    UNION ALL
+    SELECT 'done', p.id, p.seq, p.last_modified, false, false, 0, 0, 0 FROM part p WHERE p.id = the_id
+    UNION ALL
+    SELECT 'done', u.id, 0, u.initiated, false, false, 0, 0, 0 FROM upload u WHERE u.id = the_id;
+END
+$$;

@@ -5,7 +5,7 @@
 -- `wants`: 0 revisions only, 1 the version too, with where its bytes are.
 
 -- Where the bytes of a version are: [[segment, offset, record_size, skip, length, policy, layout, state,
--- epoch, drives, size, cell_size, confirmed, shards amiss], ...] in order.
+-- epoch, drives, size, cell_size, confirmed, indexes of shards amiss], ...] in order.
 CREATE FUNCTION look_up(
     access_keys text[], buckets text[], keys text[], versions uuid[], wants integer[]
 ) RETURNS TABLE (
@@ -32,7 +32,7 @@ BEGIN
                SELECT json_agg(json_build_array(
                    e.segment_id, e."offset", e.record_size, e.skip, e.length, s.storage_policy,
                    s.layout, s.state, s.epoch, s.drives, s.size, s.cell_size, s.confirmed,
-                   (SELECT count(*) FROM segment_shard x
+                   (SELECT array_agg(x.index) FROM segment_shard x
                     WHERE x.segment_id = s.id AND x.epoch = s.epoch AND x.state <> 'moving')
                ) ORDER BY e.position)::text
                FROM extent e JOIN segment s ON s.id = e.segment_id WHERE e.version_id = v.id
@@ -66,7 +66,7 @@ CREATE FUNCTION look_places(the_version uuid) RETURNS text LANGUAGE sql STABLE A
     SELECT json_agg(json_build_array(
         e.segment_id, e."offset", e.record_size, e.skip, e.length, s.storage_policy,
         s.layout, s.state, s.epoch, s.drives, s.size, s.cell_size, s.confirmed,
-        (SELECT count(*) FROM segment_shard x
+        (SELECT array_agg(x.index) FROM segment_shard x
          WHERE x.segment_id = s.id AND x.epoch = s.epoch AND x.state <> 'moving')
     ) ORDER BY e.position)::text
     FROM extent e JOIN segment s ON s.id = e.segment_id WHERE e.version_id = the_version

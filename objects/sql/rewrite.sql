@@ -20,6 +20,23 @@ BEGIN
 END
 $$;
 
+-- swap_encoded: the coded layout takes over, unless an extent came to name a record beyond what was
+-- coded. False: nothing was changed.
+CREATE FUNCTION swap_encoded(
+    the_id uuid, from_epoch integer, to_epoch integer, new_drives integer[],
+    the_cell_size integer, the_size bigint, grace interval
+) RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM segment WHERE id = the_id FOR UPDATE;
+    PERFORM 1 FROM extent WHERE segment_id = the_id AND "offset" >= the_size LIMIT 1;
+    IF FOUND THEN
+        RETURN false;
+    END IF;
+    RETURN layout_swap(
+        the_id, from_epoch, to_epoch, new_drives, the_cell_size, the_size, grace);
+END
+$$;
+
 -- move_extents: the records of several sealed segments now lie in `target`, which becomes stored; the
 -- sources are buried. All or nothing: false when a source is not what was read, when an extent names a
 -- record that was not copied, or when the target was given up meanwhile.

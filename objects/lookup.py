@@ -1,0 +1,125 @@
+"""Look-ups: the questions of concurrent requests, answered by one statement in one snapshot.
+
+Here: batching, and turning a row of the answer into `Found`. Not here: the SQL (sql/lookup.sql),
+what is remembered of keys and buckets (identities), any decision.
+
+Promise: a question joins only a batch that has not been sent, so its answer holds everything
+committed before it was asked; what is remembered is used only at the revisions the answer shows.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import Any
+
+from buckets.views import BucketView
+from core.coalesce import Coalescer
+from core.database import LOOKUP, Lanes, Row
+from objects.found import Found, Place, Question, VersionView, places_of
+from objects.identities import Remembered
+from tenants.principal import Caller
+
+MAX_BATCH = 64
+_LOOK_UP = "SELECT * FROM look_up(%s::text[], %s::text[], %s::text[], %s::uuid[], %s::int[])"
+_PLACES = "SELECT look_places(%s)"
+_DECISIONS = 10_000
+
+
+class Lookups:
+    """The look-ups of one process."""
+
+    __slots__ = ("_asked", "_buckets", "_callers", "_decisions", "_lanes")
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        callers: Remembered[Caller],
+        buckets: Remembered[BucketView],
+        connections: int,
+    ) -> None:
+        self._lanes = lanes
+        self._callers = callers
+        self._buckets = buckets
+        self._asked: Coalescer[Question, Row] = Coalescer(
+            self._send, max_batch=MAX_BATCH, lanes=connections
+        )
+        self._decisions: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
+
+    async def look(self, question: Question) -> Found:
+        """What there is, as of now."""
+        row = await self._asked.ask(question)
+        caller: Caller | None = None
+        bucket: BucketView | None = None
+        principal: tuple[int, ...] = row[:3]
+        house: tuple[int, ...] = row[4:6]
+        if principal[0] is not None:
+            caller = self._callers.known(question.access_key, principal)
+            if caller is None:
+                fresh = await self._callers.fresh(question.access_key)
+                if fresh is not None:
+                    principal, caller = fresh
+        if row[3] is not None:
+            bucket = self._buckets.known(question.bucket, house)
+            if bucket is None:
+                loaded = await self._buckets.fresh(question.bucket)
+                if loaded is not None:
+                    house, bucket = loaded
+                    if bucket.id != row[3]:
+                        # Deleted and made anew since the look-up: the version is of the old one.
+                        return await self.look(question)
+        version = VersionView(row[6:]) if row[6] is not None and bucket is not None else None
+        return Found(
+            question, caller, bucket, version, self._decision(caller, principal, bucket, house)
+        )
+
+    async def places(self, version: VersionView) -> list[Place]:
+        """Where the bytes of a version are now; empty when it is gone."""
+        rows = await self._lanes.fetch(LOOKUP, _PLACES, (version.id,))
+        return places_of(rows[0][0])
+
+    async def drain(self) -> None:
+        await self._asked.drain()
+
+    async def _send(self, questions: list[Question]) -> list[Row]:
+        return await self._lanes.fetch(
+            LOOKUP,
+            _LOOK_UP,
+            (
+                [question.access_key for question in questions],
+                [question.bucket for question in questions],
+                [question.key for question in questions],
+                [question.version for question in questions],
+                [question.want for question in questions],
+            ),
+        )
+
+    def _decision(
+        self,
+        caller: Caller | None,
+        principal: tuple[int, ...],
+        bucket: BucketView | None,
+        house: tuple[int, ...],
+    ) -> dict[str, Any]:
+        """What the commit re-checks. Equal ones are one object: a batch recognises them by
+        identity."""
+        if bucket is None:
+            return {}
+        of = (caller.key_id if caller else None, *principal, bucket.id, *house)
+        decision = self._decisions.get(of)
+        if decision is None:
+            decision = {
+                "bucket": bucket.id,
+                "bucket_revision": house[0],
+                "owner_revision": house[1],
+            }
+            if caller is not None:
+                decision.update(
+                    key=caller.key_id,
+                    key_revision=principal[0],
+                    user_revision=principal[1],
+                    tenant_revision=principal[2],
+                )
+            self._decisions[of] = decision
+            if len(self._decisions) > _DECISIONS:
+                self._decisions.popitem(last=False)
+        return decision

@@ -1,0 +1,151 @@
+"""What extents say about segments, asked and changed by background work; synchronous.
+
+Here: which records of a segment are still named, whether any is, and the transactions that bury a
+segment, swap its layout or move its extents. Not here: bytes (storage_nodes), when to do it
+(workers).
+
+Promise: each decision is made in `sql/rewrite.sql` under the segment's lock; false means the
+segment is no longer what the caller read, and nothing was changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db import connection, transaction
+
+from core.failpoints import declare
+from storage_nodes.copies import Record
+from storage_nodes.gather import Moved
+from storage_nodes.layouts import SegmentRow
+
+SWAPPING = declare("encode.swapping", point="C12", doc="the new layout is in place, uncommitted")
+MOVING = declare("gather.moving", point="C12", doc="the extents have moved, uncommitted")
+BURYING = declare("collect.burying", point="C13", doc="a segment is dead, uncommitted")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Named:
+    """What extents name of one segment."""
+
+    records: list[Record]
+    has_raw: bool  # ranges outside of records
+
+
+def named(segment_id: UUID) -> Named:
+    """The records that versions or parts still name, each once, in the order of their place."""
+    rows = _ask(
+        'SELECT DISTINCT "offset", record_size FROM extent WHERE segment_id = %s ORDER BY 1',
+        segment_id,
+    )
+    return Named(
+        records=[(row[0], row[1]) for row in rows if row[1] is not None],
+        has_raw=any(row[1] is None for row in rows),
+    )
+
+
+def unnamed(after: UUID, limit: int) -> tuple[UUID | None, list[UUID]]:
+    """Of the next `limit` segments behind `after`: the last of them, and those no extent names."""
+    rows = _ask(
+        "SELECT s.id, EXISTS (SELECT FROM extent e WHERE e.segment_id = s.id)"
+        " FROM (SELECT id FROM segment WHERE id > %s AND state IN ('sealed', 'stored')"
+        " ORDER BY id LIMIT %s) AS s ORDER BY s.id",
+        after,
+        limit,
+    )
+    return (rows[-1][0] if rows else None), [row[0] for row in rows if not row[1]]
+
+
+def bury(segment_id: UUID, grace_s: float) -> bool:
+    """The segment is dead if no extent names it; its files follow after the grace."""
+    with transaction.atomic():
+        buried = _true("SELECT bury_unnamed(%s, make_interval(secs => %s))", segment_id, grace_s)
+        BURYING.hit()
+    return buried
+
+
+def swap_encoded(
+    row: SegmentRow,
+    *,
+    epoch: int,
+    drives: Sequence[int],
+    cell_size: int,
+    size: int,
+    grace_s: float,
+) -> bool:
+    """The coded layout of [0, size) takes the place of the copies in `row`."""
+    with transaction.atomic():
+        swapped = _true(
+            "SELECT swap_encoded(%s, %s, %s, %s, %s, %s, make_interval(secs => %s))",
+            row.id,
+            row.epoch,
+            epoch,
+            list(drives),
+            cell_size,
+            size,
+            grace_s,
+        )
+        SWAPPING.hit()
+    return swapped
+
+
+def move(sources: Sequence[SegmentRow], target: UUID, moved: Moved, grace_s: float) -> bool:
+    """Every extent of the sources now names the gathered segment; the sources are buried."""
+    with transaction.atomic():
+        done = _true(
+            "SELECT move_extents(%s, %s, %s, %s, %s, %s, make_interval(secs => %s))",
+            [row.id for row in sources],
+            [row.epoch for row in sources],
+            target,
+            moved.segments,
+            moved.before,
+            moved.after,
+            grace_s,
+        )
+        MOVING.hit()
+    return done
+
+
+def stale_uploads(cutoff: datetime, after: UUID, limit: int) -> list[UUID]:
+    """Open uploads begun before `cutoff`; whether they rest since then is decided one by one."""
+    return [
+        row[0]
+        for row in _ask(
+            "SELECT id FROM upload WHERE state = 'open' AND initiated < %s AND id > %s"
+            " ORDER BY id LIMIT %s",
+            cutoff,
+            after,
+            limit,
+        )
+    ]
+
+
+def abort_stale(upload_id: UUID, cutoff: datetime) -> bool:
+    """Abort an upload unless a part came since `cutoff`."""
+    return _true("SELECT abort_stale(%s, %s)", upload_id, cutoff)
+
+
+def forget_completed(cutoff: datetime, limit: int) -> int:
+    """Completed uploads are remembered for clients that ask again; not for ever. How many went."""
+    return len(
+        _ask(
+            "DELETE FROM upload WHERE id IN (SELECT id FROM upload WHERE state = 'completed'"
+            " AND completed_at < %s LIMIT %s) RETURNING id",
+            cutoff,
+            limit,
+        )
+    )
+
+
+def _true(sql: str, *params: Any) -> bool:
+    return bool(_ask(sql, *params)[0][0])
+
+
+def _ask(sql: str, *params: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return list(cursor.fetchall())
