@@ -28,6 +28,7 @@ class Home:
     """Where one store keeps everything."""
 
     path: Path
+    room_to_start: int = ROOM_TO_START
     _lock: int = field(default=-1, repr=False)
 
     @property
@@ -63,10 +64,10 @@ class Home:
         except OSError as why:
             raise Complaint(f"The home {self.path} cannot be used: {why.strerror}.") from why
         free = shutil.disk_usage(self.path).free
-        if free < ROOM_TO_START:
+        if free < self.room_to_start:
             raise Complaint(
                 f"The disk of {self.path} is full: {free >> 20} MiB are free,"
-                f" starting needs {ROOM_TO_START >> 20} MiB."
+                f" starting needs {self.room_to_start >> 20} MiB."
             )
 
     def lock(self) -> None:

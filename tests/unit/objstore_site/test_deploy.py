@@ -1,0 +1,53 @@
+"""Containers and units start what exists, and copy what is imported."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from core.config import settings
+from objstore_site.serve import ROLES
+from tests.support.repository import PACKAGES, REPOSITORY
+
+COMPOSE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+OURS = [name for name in COMPOSE["services"] if name not in ("postgres", "redis")]
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_a_service_starts_a_role_that_exists(service: str) -> None:
+    command = COMPOSE["services"][service]["command"]
+
+    assert command[1] == "manage.py" or (
+        command[2] == "objstore_site.serve" and command[3] in ROLES
+    )
+
+
+@pytest.mark.parametrize("service", OURS)
+def test_a_service_sets_only_variables_that_exist(service: str) -> None:
+    known = {one.env for one in settings()}
+
+    assert set(COMPOSE["services"][service]["environment"]) <= known
+
+
+def test_every_volume_is_declared() -> None:
+    used = {
+        volume.partition(":")[0]
+        for service in COMPOSE["services"].values()
+        for volume in service.get("volumes", [])
+    }
+
+    assert used == set(COMPOSE["volumes"])
+
+
+def test_the_image_holds_every_package() -> None:
+    copied = re.findall(r"^COPY (\w+) \1$", (REPOSITORY / "Dockerfile").read_text(), re.M)
+
+    present = {name for name in PACKAGES if (REPOSITORY / name / "__init__.py").is_file()}
+    assert set(copied) == present
+
+
+def test_the_units_start_roles() -> None:
+    for unit in (REPOSITORY / "deploy" / "systemd").glob("*.service"):
+        assert "-m objstore_site.serve" in unit.read_text()
