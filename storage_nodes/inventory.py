@@ -26,7 +26,7 @@ from storage_nodes.stores.local import LocalShardStore
 log = logging.getLogger(__name__)
 _REFRESH_S = 1.0
 
-_DRIVES = """
+DRIVES = """
     SELECT d.id, d.uuid, d.state, d.weight, d.size_bytes, d.free_bytes, d.device,
            n.id, n.zone_id, n.address, n.socket, n.host, n.state
       FROM drive d JOIN node n ON n.id = d.node_id WHERE d.state <> 'removed' ORDER BY d.id
@@ -50,6 +50,11 @@ class DriveView:
     socket: str | None
     host: str
     node_state: str
+
+    @property
+    def disk(self) -> tuple[str, int]:
+        """The physical disk: drives of one file system share it."""
+        return self.host, self.device if self.device is not None else -self.id
 
     def can_take(self, segment_size: int) -> bool:
         """Whether new shards may be placed here."""
@@ -99,8 +104,8 @@ class Inventory:
 
     async def refresh(self) -> None:
         """Read the rows now."""
-        rows = await self._lanes.fetch(MISC, _DRIVES)
-        self.drives = {row[0]: _view(row) for row in rows}
+        rows = await self._lanes.fetch(MISC, DRIVES)
+        self.drives = {row[0]: drive_view(row) for row in rows}
         self._healthy = [one for one in self.drives.values() if one.can_take(self._segment_size)]
         await self._routes.forget_all_but(self.drives)
 
@@ -174,6 +179,7 @@ class _Routes:
         return HttpShardStore(view.uuid, node)
 
 
-def _view(row: tuple[object, ...]) -> DriveView:
+def drive_view(row: tuple[object, ...]) -> DriveView:
+    """The drive in a row of `DRIVES`."""
     names = tuple(DriveView.__slots__)
-    return DriveView(**dict(zip(names, row, strict=True)))  # type: ignore[arg-type]  # the order of _DRIVES
+    return DriveView(**dict(zip(names, row, strict=True)))  # type: ignore[arg-type]  # the order of DRIVES

@@ -1,0 +1,83 @@
+"""The status of the cluster as a page for people. Pure: from `cluster.status()` to text."""
+
+from typing import Any
+
+from jobs.command_output import table
+
+
+def status_page(found: dict[str, Any]) -> str:
+    """The promise first, then what it rests on, then who keeps it."""
+    lines = [
+        f"Cluster {found['cluster']}",
+        "",
+        *_promise(found),
+        *_contents(found),
+    ]
+    for title, rows in (
+        ("Losses survived, by policy", [_without(one, "needed") for one in found["policies"]]),
+        ("Zones", [_readable(zone) for zone in found["zones"]]),
+        ("Nodes", found["nodes"]),
+        ("Drives", [drive_row(drive) for drive in found["drives"]]),
+    ):
+        lines += ["", title, table(rows)]
+    return "\n".join(lines)
+
+
+def drive_row(drive: dict[str, Any]) -> dict[str, Any]:
+    """One drive's line in a table."""
+    return _readable(_without(drive, "uuid"))
+
+
+def _promise(found: dict[str, Any]) -> list[str]:
+    promise = found["tolerance"]
+    losses = [
+        _count(promise["drives"], "drive"),
+        _count(promise["nodes"], "node"),
+        _count(promise["zones"], "zone"),
+        _count(promise["disks"], "physical disk"),
+    ]
+    fresh = _count(promise["until_coded"], "drive")
+    return [
+        f"Data written now ({promise['policy']}) survives the loss of {', '.join(losses[:-1])}",
+        f"or {losses[-1]}. {promise['reason']}",
+        f"Until they are coded, small objects survive the loss of {fresh}.",
+        found["metadata"]["reason"],
+    ]
+
+
+def _contents(found: dict[str, Any]) -> list[str]:
+    capacity, segments = found["capacity"], found["segments"]
+    count = sum(one["count"] for one in segments["states"].values())
+    lines = [
+        f"{_count(capacity['disks'], 'physical disk')} of {_size(capacity['size_bytes'])},"
+        f" {_size(capacity['free_bytes'])} free above the reserve.",
+        f"{_count(count, 'segment')}, {segments['degraded']} with fewer shards than due.",
+    ]
+    if not found["observed"]["fresh"]:
+        lines.append("Nobody has looked at the nodes lately: the states below may be outdated.")
+    return lines
+
+
+def _readable(row: dict[str, Any]) -> dict[str, Any]:
+    """Bytes as sizes."""
+    return {
+        name.removesuffix("_bytes"): _size(value) if name.endswith("_bytes") else value
+        for name, value in row.items()
+    }
+
+
+def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in names}
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _size(count: int) -> str:
+    size = float(count)
+    for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
+        if size < 1024:
+            return f"{size:.4g} {unit}"
+        size /= 1024
+    return f"{size:.4g} PiB"
