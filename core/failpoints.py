@@ -10,7 +10,7 @@ separated by `;` or line ends:
     name=delay:500*      wait 500 ms at every hit
     name=off             nothing
 
-Promise: an unarmed `hit()` costs about 60 ns; a firing is recorded in `$home/failpoints.fired`,
+Promise: an unarmed `hit()` costs about 100 ns; a firing is recorded in `$home/failpoints.fired`,
 fsynced, before it takes effect, as `name pid action`.
 """
 
@@ -122,6 +122,16 @@ def arm(spec: str) -> None:
     _apply(parse(spec), claim=None)
 
 
+def look_again() -> None:
+    """Look at the control file at the next hit, however recently it was looked at (tests)."""
+    _watch.look_at = 0.0
+
+
+def forget(point: Failpoint) -> None:
+    """Take a point out of the registry (tests)."""
+    del _registry[point.name]
+
+
 def fired(home: Path) -> list[tuple[str, int, str]]:
     """The firings recorded under a home: name, process id, action."""
     try:
@@ -143,9 +153,11 @@ def parse(spec: str) -> dict[str, tuple[str, str, int, bool]]:
         repeats = rest.endswith("*")
         action, _, nth = rest.rstrip("*").partition("@")
         action, _, argument = action.partition(":")
-        if not equals or action not in ("kill", "raise", "delay", "off"):
+        name = name.strip()
+        is_number = nth.isdigit() and int(nth) > 0 if nth else True
+        if not (name and equals and is_number and action in ("kill", "raise", "delay", "off")):
             raise ValueError(f"not a failpoint arming: {entry}")
-        armings[name.strip()] = (action, argument, int(nth or 1), repeats)
+        armings[name] = (action, argument, int(nth or 1), repeats)
     return armings
 
 

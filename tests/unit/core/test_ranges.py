@@ -1,0 +1,87 @@
+"""Range headers and range arithmetic."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.errors import InvalidRange
+from core.ranges import ByteRange, content_range, parse_range
+
+sizes = st.integers(1, 10_000)
+
+
+@given(size=sizes, first=st.integers(0, 20_000), last=st.integers(0, 20_000))
+def test_first_and_last_cut_like_python_slices(size: int, first: int, last: int) -> None:
+    content = bytes(size)
+
+    if first >= size and last >= first:
+        with pytest.raises(InvalidRange):
+            parse_range(f"bytes={first}-{last}", size)
+    elif last < first:
+        assert parse_range(f"bytes={first}-{last}", size) is None
+    else:
+        found = parse_range(f"bytes={first}-{last}", size)
+        assert found is not None
+        assert len(content[first : last + 1]) == len(found)
+
+
+@given(size=sizes, count=st.integers(1, 20_000))
+def test_a_suffix_is_the_end(size: int, count: int) -> None:
+    assert parse_range(f"bytes=-{count}", size) == ByteRange(max(0, size - count), size)
+
+
+def test_an_open_range_reaches_the_end() -> None:
+    assert parse_range("bytes=3-", 10) == ByteRange(3, 10)
+
+
+@pytest.mark.parametrize("header", ["bytes=10-", "bytes=10-20", "bytes=-0"])
+def test_what_lies_outside_is_not_satisfiable(header: str) -> None:
+    with pytest.raises(InvalidRange) as caught:
+        parse_range(header, 10)
+
+    assert ("Content-Range", "bytes */10") in caught.value.headers
+
+
+@pytest.mark.parametrize("header", ["bytes=0-", "bytes=-1", "bytes=0-0"])
+def test_no_range_of_an_empty_object_is_satisfiable(header: str) -> None:
+    with pytest.raises(InvalidRange):
+        parse_range(header, 0)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "", "bytes", "bytes=", "bytes=-", "bytes=a-b", "bytes=1-2,4-5", "lines=1-2", "bytes=5-2",
+     "bytes=+1-2", "bytes=1-2-3", "bytes=²-3", "bytes=" + "9" * 5000 + "-"],
+)  # fmt: skip
+def test_what_is_no_single_range_is_ignored(header: str | None) -> None:
+    assert parse_range(header, 10) is None
+
+
+@given(st.text(max_size=40), st.integers(0, 100))
+def test_no_header_makes_the_parser_stumble(text: str, size: int) -> None:
+    try:
+        found = parse_range("bytes=" + text, size)
+    except InvalidRange:
+        return
+
+    assert found is None or 0 <= found.start < found.stop <= size
+
+
+@given(a=st.integers(0, 50), b=st.integers(0, 50), c=st.integers(0, 50), d=st.integers(0, 50))
+def test_clipping_is_intersection(a: int, b: int, c: int, d: int) -> None:
+    one, other = ByteRange(min(a, b), max(a, b)), ByteRange(min(c, d), max(c, d))
+    both = set(range(one.start, one.stop)) & set(range(other.start, other.stop))
+
+    clipped = one.clip(other)
+
+    assert both == (set() if clipped is None else set(range(clipped.start, clipped.stop)))
+
+
+def test_widening_takes_whole_units() -> None:
+    assert ByteRange(5, 17).widen(8) == ByteRange(0, 24)
+
+
+def test_the_wire_form_is_inclusive() -> None:
+    assert content_range(ByteRange(0, 10), 100) == "bytes 0-9/100"
