@@ -93,27 +93,14 @@ def begin_layout(row: SegmentRow, drives: Sequence[int]) -> int | None:
     return None if epoch is None else int(epoch)
 
 
-def swap_layout(
-    row: SegmentRow,
-    *,
-    epoch: int,
-    drives: Sequence[int],
-    cell_size: int,
-    size: int,
-    grace_s: float,
-) -> bool:
-    """The coded layout takes the place of the one in `row`."""
-    return bool(
-        _one(
-            "SELECT layout_swap(%s, %s, %s, %s, %s, %s, make_interval(secs => %s))",
-            row.id,
-            row.epoch,
-            epoch,
-            list(drives),
-            cell_size,
-            size,
-            grace_s,
-        )
+def give_back(segment_id: UUID, epoch: int) -> None:
+    """The attempt at this layout has failed: its files may be collected at once."""
+    _ask(
+        "UPDATE retired_layout SET not_before = clock_timestamp() WHERE segment_id = %s"
+        " AND epoch = %s AND trashed_at IS NULL AND NOT EXISTS (SELECT FROM segment s"
+        " WHERE s.id = segment_id AND s.epoch = retired_layout.epoch) RETURNING id",
+        segment_id,
+        epoch,
     )
 
 
@@ -141,6 +128,16 @@ def open_target(
     )
 
 
+def give_up_target(segment_id: UUID, owner: str) -> None:
+    """Nobody will finish this segment."""
+    _ask(
+        "UPDATE segment SET state = 'dead', owner = NULL, lease_until = NULL, changed = now()"
+        " WHERE id = %s AND owner = %s AND state = 'writing' RETURNING id",
+        segment_id,
+        owner,
+    )
+
+
 def known_damage(row: SegmentRow) -> dict[int, str]:
     """Shards of this layout that somebody found missing or corrupt: index -> which."""
     found = _ask(
@@ -149,6 +146,11 @@ def known_damage(row: SegmentRow) -> dict[int, str]:
         row.epoch,
     )
     return {index: state for index, state in found if index < len(row.drives)}
+
+
+def noticed(row: SegmentRow, index: int, state: str) -> bool:
+    """A shard was found missing or corrupt: its repair is owed."""
+    return bool(_one("SELECT segment_noticed(%s, %s, %s, %s)", row.id, row.epoch, index, state))
 
 
 def begin_shard(row: SegmentRow, index: int, drive: int) -> bool:
@@ -183,20 +185,6 @@ def swap_shard(row: SegmentRow, index: int, *, old: int, new: int, grace_s: floa
 def mended(row: SegmentRow, index: int, drive: int) -> bool:
     """The shard is in order where the row says it is."""
     return bool(_one("SELECT shard_mended(%s, %s, %s, %s)", row.id, row.epoch, index, drive))
-
-
-def segments_on(drive: int, after: UUID, limit: int) -> list[SegmentRow]:
-    """Segments that name a drive, in the order of their ids."""
-    return [
-        _segment(row)
-        for row in _ask(
-            f"SELECT {_COLUMNS} FROM segment WHERE drives @> ARRAY[%s]::int[] AND id > %s"
-            " AND state IN ('sealed', 'stored') ORDER BY id LIMIT %s",
-            drive,
-            after,
-            limit,
-        )
-    ]
 
 
 def bury_abandoned(limit: int, grace_s: float) -> int:

@@ -1,41 +1,38 @@
 """Puts lost shards of a segment back, on other drives where that is possible.
 
 Owed for a segment by a read that met damage, by a write that fell short, and for a whole drive
-(`drive:N`) that is gone: then one repair is owed for each of its segments, the least redundant first.
+(`drive:N`) that is gone: then one repair is owed for each of its segments, the least redundant
+first.
 
-A shard is written before any row names it, under an intent that `collect` would clean up after; the row
-changes by compare-and-set. What was on the old drive is retired, never overwritten.
+A shard is written before any row names it, under an intent that `collect` would clean up after;
+the row changes by compare-and-set. What was on the old drive is retired, never overwritten.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
-
-from django.db import transaction
 
 from core.config import config
 from core.errors import StoreError
 from core.failpoints import declare
 from jobs.catalogue import REPAIR
-from jobs.enqueue import enqueue
-from jobs.step import NotYet, Step
+from jobs.step import GiveUp, NotYet, Step
 from objects import rewrite
 from storage_nodes import copies, layouts, placement, rebuild
 from storage_nodes.copies import Copies
 from storage_nodes.layouts import SegmentRow
-from storage_nodes.policy import StoragePolicy, policy
+from storage_nodes.policy import policy
 from storage_nodes.rebuild import Coded
 from storage_nodes.shard_file import ShardHeader
 from storage_nodes.shard_name import ShardName
+from storage_nodes.stores.base import ShardStore
 from workers.context import Context
 from workers.registry import handles
 from workers.storage import Storage, run, storage
 
-DRIVE = "drive:"
-PAGE = 500
 # How long until a segment is looked at again that could not be made whole now.
 AGAIN_AFTER_S = 15.0
 
@@ -57,78 +54,165 @@ class Health:
 
 @handles(REPAIR)
 def repair(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
-    """Make one segment whole, or owe that for every segment of a drive."""
-    if subject.startswith(DRIVE):
-        yield from _owe_drive(int(subject.removeprefix(DRIVE)), cursor)
-        return
+    """Make one segment whole."""
     row = layouts.segment(UUID(subject))
     if row is None or row.state not in ("sealed", "stored"):
         return
     yield from _mend(row, storage(), context)
 
 
-def _owe_drive(drive: int, cursor: Any) -> Iterator[Step]:
-    done, after = cursor or [0, str(UUID(int=0))]
-    here = storage()
-    lost = here.lost() | {drive}
-    while rows := layouts.segments_on(drive, UUID(after), PAGE):
-        with transaction.atomic():
-            # Owed in the order of the subjects, as everybody does who owes several.
-            for row in sorted(rows, key=lambda each: str(each.id)):
-                enqueue(REPAIR, row.id, priority=_left(row, lost))
-        done, after = done + len(rows), str(rows[-1].id)
-        yield Step(done=done, cursor=[done, after])
-
-
-def _left(row: SegmentRow, lost: set[int]) -> int:
-    """How many more shards may be lost: the fewer, the earlier."""
-    present = sum(1 for drive in row.drives if drive and drive not in lost)
-    return present - (_policy(row).needed if row.layout == "coded" else 1)
-
-
 def _mend(row: SegmentRow, here: Storage, context: Context) -> Iterator[Step]:
-    health = run(examine(row, here))
+    shards = _shards(row, here)
+    health = run(examine(shards, here, layouts.known_damage(row)))
     for index in health.good & layouts.known_damage(row).keys():
         layouts.mended(row, index, row.drives[index])
-    if not health.broken:
-        if health.unknown:
-            raise NotYet(f"{len(health.unknown)} shards cannot be asked", after_s=AGAIN_AFTER_S)
-        return
-    CLAIMED.hit()
-    targets = _targets(row, health, here)
     total = len(health.broken)
+    if total:
+        CLAIMED.hit()
+    targets = _announced(row, _targets(row, health, here))
     if targets:
         yield Step(done=0, total=total)
-        run(_restore(row, targets, here))
+        for index, why in run(_restore(shards, targets, here)).items():
+            layouts.noticed(row, index, why)
         COPIED.hit()
         context.check()
         for done, (index, drive) in enumerate(targets.items(), start=1):
             _settle(row, index, drive)
             yield Step(done=done, total=total)
         SWAPPED.hit()
-    if len(targets) < total or health.unknown:
-        raise NotYet(
-            f"{total - len(targets)} of {total} shards wait for a drive", after_s=AGAIN_AFTER_S
+    if health.unknown:
+        raise NotYet(f"{len(health.unknown)} shards cannot be asked", after_s=AGAIN_AFTER_S)
+    if len(targets) < total:
+        waiting = f"{total - len(targets)} of {total} shards wait for a drive"
+        raise NotYet(waiting, after_s=AGAIN_AFTER_S)
+
+
+def _shards(row: SegmentRow, here: Storage) -> Coded | Copies:
+    """The layout of the row, as whoever restores it wants it described."""
+    if row.layout == "coded":
+        return Coded(
+            cluster=here.cluster,
+            segment=row.id,
+            epoch=row.epoch,
+            policy=policy(row.policy),
+            cell_size=row.cell_size or 0,
+            size=row.size,
+            drives=row.drives,
         )
+    named = rewrite.named(row.id)
+    if named.has_raw:
+        raise GiveUp("the segment holds bytes outside of records")
+    return Copies(
+        segment=row.id,
+        epoch=row.epoch,
+        drives=row.drives,
+        size=copies.end_of(named.records),
+        records=named.records,
+    )
 
 
-async def examine(row: SegmentRow, here: Storage) -> Health:
-    """Ask every drive for its shard; those reported corrupt are read through."""
-    known, lost, stores = layouts_damage(row), here.lost(), here.stores
-    good, broken, unknown = set(), {}, set()
-    for index, drive in enumerate(row.drives):
-        if drive == 0 or drive in lost:
+async def examine(
+    shards: Coded | Copies, here: Storage, known: Mapping[int, str], *, thoroughly: bool = False
+) -> Health:
+    """Ask every drive for its shard. Those `known` to be bad are read through, the others only
+    looked for, unless asked to be thorough.
+    """
+    stores = here.stores
+    good: set[int] = set()
+    broken: dict[int, str] = {}
+    unknown: set[int] = set()
+    for index, drive in enumerate(shards.drives):
+        if drive == 0 or here.is_lost(drive):
             broken[index] = "missing"
-        elif drive not in stores:
-            unknown.add(index)
-        else:
-            try:
-                is_whole = await _is_whole(row, index, here, thoroughly=index in known)
-            except (StoreError, OSError):
-                unknown.add(index)
-                continue
-            if is_whole:
-                good.add(index)
+            continue
+        try:
+            found = await stores[drive].stat(_name(shards, index))
+            if found is None or found.trashed:
+                broken[index] = "missing"
+            elif (thoroughly or index in known) and not await is_whole(
+                shards, index, stores[drive]
+            ):
+                broken[index] = known.get(index, "corrupt")
             else:
-                broken[index] = known.get(index, "missing")
+                good.add(index)
+        except (StoreError, OSError, KeyError):
+            unknown.add(index)
     return Health(frozenset(good), broken, frozenset(unknown))
+
+
+async def is_whole(shards: Coded | Copies, index: int, store: ShardStore) -> bool:
+    """Does the shard verify on that drive, every block of it?"""
+    if isinstance(shards, Coded):
+        return await rebuild.is_whole(shards, index, store)
+    return await rebuild.copy_is_whole(shards, _name(shards, index), store)
+
+
+def _targets(row: SegmentRow, health: Health, here: Storage) -> dict[int, int]:
+    """Where each broken shard goes: another drive, or its own again when there is no other."""
+    candidates = here.writable()
+    wanted = policy(row.policy) if row.layout == "coded" else policy(row.policy).staged()
+    taken = {drive for drive in row.drives if drive}
+    fresh = placement.replace(candidates, wanted, row.id, keep=taken, count=len(health.broken))
+    targets = dict(zip(sorted(health.broken), fresh, strict=False))
+    takes_writes = {drive.id for drive in candidates}
+    for index in health.broken:
+        if index not in targets and row.drives[index] in takes_writes:
+            targets[index] = row.drives[index]
+    return targets
+
+
+def _announced(row: SegmentRow, targets: dict[int, int]) -> dict[int, int]:
+    """Those targets that may be written: what a crash would leave there is owed to collect."""
+    return {
+        index: drive
+        for index, drive in targets.items()
+        if drive == row.drives[index] or layouts.begin_shard(row, index, drive)
+    }
+
+
+async def _restore(
+    shards: Coded | Copies, targets: Mapping[int, int], here: Storage
+) -> dict[int, str]:
+    """Write the shards; which others were found bad on the way."""
+    stores = here.stores
+    wanted: dict[int, int] = {}
+    for index, drive in targets.items():
+        # A name that exists is never written over: what a former attempt left is used or trashed.
+        name = _name(shards, index)
+        if await stores[drive].stat(name) is not None:
+            if await is_whole(shards, index, stores[drive]):
+                continue
+            await stores[drive].trash(name)
+        wanted[index] = drive
+    if not wanted:
+        return {}
+    if isinstance(shards, Coded):
+        return await rebuild.restore(shards, wanted, stores)
+    space = await copies.read(shards, stores)
+    for index, drive in wanted.items():
+        header = ShardHeader(
+            cluster=here.cluster,
+            name=_name(shards, index),
+            layout="replicated",
+            needed=1,
+            parity=len(shards.drives) - 1,
+            cell_size=0,
+        )
+        await rebuild.restore_copy(shards, space.content, header, stores[drive])
+    return dict.fromkeys(space.damaged - wanted.keys(), "corrupt")
+
+
+def _settle(row: SegmentRow, index: int, drive: int) -> None:
+    """The row follows; if it has changed meanwhile, everything is looked at anew."""
+    old = row.drives[index]
+    done = (
+        layouts.mended(row, index, drive)
+        if drive == old
+        else layouts.swap_shard(row, index, old=old, new=drive, grace_s=config().jobs.grace_s)
+    )
+    if not done:
+        raise NotYet("the segment has changed meanwhile", after_s=1.0)
+
+
+def _name(shards: Coded | Copies, index: int) -> ShardName:
+    return ShardName(shards.segment, shards.epoch, index)

@@ -6,24 +6,21 @@ Not here: what the families do with them.
 
 from __future__ import annotations
 
-import importlib
 import os
 from collections.abc import Coroutine, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 from uuid import UUID
 
 from core import bridge
 from core.config import config
 from core.database import Lanes
+from storage_nodes.inventory import Inventory
 from storage_nodes.node import keyfile
 from storage_nodes.placement import Candidate
 from storage_nodes.stores.base import ShardStore
 
 Result = TypeVar("Result")
 
-# States in which a drive's shards are to be put back elsewhere.
-LOST = ("gone", "removed")
 # Foreground requests go first: the families are in no hurry by the second.
 NICENESS = 10
 
@@ -45,18 +42,11 @@ class Storage(Protocol):
     def writable(self) -> Sequence[Candidate]:
         """Drives that may be given shards."""
 
-    def lost(self) -> set[int]:
-        """Drives whose shards are lost."""
+    def is_lost(self, drive: int) -> bool:
+        """Whether its shards are to be put back elsewhere."""
 
-    def removed(self) -> set[int]:
-        """Drives that will not come back."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    id: int
-    zone: object
-    weight: float
+    def is_removed(self, drive: int) -> bool:
+        """Whether it will not come back."""
 
 
 class ClusterStorage:
@@ -65,32 +55,27 @@ class ClusterStorage:
     def __init__(self) -> None:
         current = config()
         self.cluster = keyfile.load(current.nodes.key_file).cluster
+        self.stores: dict[int, ShardStore] = {}
         lanes = Lanes(current.database, lookup=1, commit=1, waiting=1, misc=1, name="worker")
-        inventory = importlib.import_module("storage_nodes.inventory")
-        self._inventory: Any = bridge.run(inventory.Inventory.open(lanes, current))
-
-    @property
-    def stores(self) -> Mapping[int, ShardStore]:
-        return {
-            drive_id: store
-            for drive_id, store in self._inventory.stores.items()
-            if self._inventory.drives[drive_id].state not in LOST
-        }
+        self._inventory = bridge.run(Inventory.open(lanes, current))
 
     def refresh(self) -> None:
-        bridge.run(self._inventory.refresh())
+        self.stores = bridge.run(self._look())
 
     def writable(self) -> Sequence[Candidate]:
-        return [
-            _Candidate(drive.id, drive.zone_id, drive.weight)
-            for drive in self._inventory.writable()
-        ]
+        return self._inventory.healthy()
 
-    def lost(self) -> set[int]:
-        return {drive.id for drive in self._inventory.drives.values() if drive.state in LOST}
+    def is_lost(self, drive: int) -> bool:
+        view = self._inventory.drives.get(drive)
+        return view is None or view.state == "gone"
 
-    def removed(self) -> set[int]:
-        return {d.id for d in self._inventory.drives.values() if d.state == "removed"}
+    def is_removed(self, drive: int) -> bool:
+        return drive not in self._inventory.drives
+
+    async def _look(self) -> dict[int, ShardStore]:
+        await self._inventory.refresh()
+        drives = [drive for drive in self._inventory.drives if not self.is_lost(drive)]
+        return {drive: self._inventory.store(drive) for drive in drives}
 
 
 _opened: tuple[int, Storage] | None = None

@@ -1,0 +1,167 @@
+"""A cluster of drives in memory, and sealed segments on it, for tests of background work.
+
+The rows are real (the test's database), the bytes are in memory; drives are lost and spoiled by
+hand.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from django.db import connection
+
+from core.names import new_id
+from storage_nodes.pack_format import SegmentRecords, aligned
+from storage_nodes.shard_file import HEADER_SIZE, ShardHeader
+from storage_nodes.shard_name import ShardName
+from storage_nodes.stores.base import ShardStore
+from storage_nodes.stores.memory import MemoryShardStore
+
+CLUSTER = UUID(int=7)
+
+
+@dataclass(frozen=True)
+class MemoryDrive:
+    id: int
+    zone: object
+    weight: float = 1.0
+
+
+class MemoryStorage:
+    """What `workers.storage.Storage` asks for."""
+
+    def __init__(self, drives: int = 12, zones: int = 3) -> None:
+        self.cluster = CLUSTER
+        self.everything = {n: MemoryShardStore() for n in range(1, drives + 1)}
+        self._drives = {n: MemoryDrive(n, n % zones) for n in self.everything}
+        self.lost: set[int] = set()
+        self._read_only: set[int] = set()
+        self._unreachable: set[int] = set()
+
+    @property
+    def stores(self) -> Mapping[int, ShardStore]:
+        away = self.lost | self._unreachable
+        return {n: store for n, store in self.everything.items() if n not in away}
+
+    def refresh(self) -> None:
+        return
+
+    def writable(self) -> Sequence[MemoryDrive]:
+        return [
+            d for d in self._drives.values() if d.id in self.stores and d.id not in self._read_only
+        ]
+
+    def is_lost(self, drive: int) -> bool:
+        return drive in self.lost
+
+    def is_removed(self, drive: int) -> bool:
+        return False
+
+    def lose(self, *drives: int) -> None:
+        """The drives and all that was on them are gone for good."""
+        for drive in drives:
+            self.lost.add(drive)
+            self.everything[drive] = MemoryShardStore()
+
+    def bring_back(self, drive: int) -> None:
+        self.lost.discard(drive)
+
+    def hide(self, *drives: int) -> None:
+        """Not reachable for now."""
+        self._unreachable.update(drives)
+
+    def show(self, *drives: int) -> None:
+        self._unreachable.difference_update(drives)
+
+    def only_reads(self, *drives: int) -> None:
+        self._read_only.update(drives)
+
+    def file(self, drive: int, segment: UUID, epoch: int, index: int) -> bytearray:
+        return self.everything[drive].shards[ShardName(segment, epoch, index)]
+
+    def files(self) -> set[tuple[int, str]]:
+        """Every published file: drive and name."""
+        return {(n, str(name)) for n, store in self.everything.items() for name in store.shards}
+
+
+class SealedPack:
+    """A sealed pack segment with rows, copies and extents."""
+
+    def __init__(
+        self,
+        storage: MemoryStorage,
+        lengths: Sequence[int],
+        *,
+        seed: int = 1,
+        policy: str = "ec-6-3",
+    ) -> None:
+        chance = random.Random(seed)
+        self.id = new_id()
+        self.payloads: dict[UUID, bytes] = {}
+        records, space = SegmentRecords(self.id), bytearray()
+        places: list[tuple[UUID, int, int]] = []
+        for length in lengths:
+            place, payload, version = aligned(len(space)), chance.randbytes(length), new_id()
+            space += bytes(place - len(space))
+            space += records.header(version.bytes, length, place) + payload
+            space += records.table([payload], place)
+            self.payloads[version] = payload
+            places.append((version, place, length))
+        space += bytes(aligned(len(space), 4096) - len(space))
+        self.drives = [1, 2, 3]
+        for index, drive in enumerate(self.drives):
+            header = ShardHeader(
+                cluster=CLUSTER,
+                name=ShardName(self.id, 1, index),
+                layout="replicated",
+                needed=1,
+                parity=2,
+                cell_size=0,
+            )
+            storage.everything[drive].shards[header.name] = bytearray(header.pack() + space)
+        ask(
+            "INSERT INTO segment (id, storage_policy, layout, state, epoch, size, drives,"
+            " confirmed, sealed_at)"
+            " VALUES (%s, %s, 'replicated', 'sealed', 1, %s, %s, %s, now()) RETURNING id",
+            self.id,
+            policy,
+            len(space),
+            self.drives,
+            [len(space)] * 3,
+        )
+        for version, place, length in places:
+            ask(
+                'INSERT INTO extent (version_id, position, segment_id, "offset", record_size, skip,'
+                " length) VALUES (%s, 0, %s, %s, %s, 0, %s) RETURNING id",
+                version,
+                self.id,
+                place,
+                length,
+                length,
+            )
+
+    def spoil(self, storage: MemoryStorage, copy: int, place: int = 100) -> None:
+        storage.file(self.drives[copy], self.id, 1, copy)[HEADER_SIZE + place] ^= 1
+
+
+def forget(version: UUID) -> None:
+    """The version is deleted: no extent of it is left."""
+    ask("DELETE FROM extent WHERE version_id = %s RETURNING id", version)
+
+
+def located(version: UUID) -> tuple[UUID, int, int]:
+    """Segment, offset and length of a version's one extent."""
+    row = ask(
+        'SELECT segment_id, "offset", record_size FROM extent WHERE version_id = %s', version
+    )[0]
+    return row[0], row[1], row[2]
+
+
+def ask(sql: str, *params: Any) -> list[tuple[Any, ...]]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, params)
+        return list(cursor.fetchall())

@@ -1,0 +1,160 @@
+"""Removes what nothing names any more: dead segments, replaced layouts, what lost attempts left.
+
+A round looks for segments no extent names and buries them, trashes the files of retired rows
+whose grace is over, unlinks old trash. Now and then (`drive:N`) a drive's files are compared with
+the rows, which finds what no intent announced.
+
+Deleting is the last step of everything: the decision is made under the row's lock, then the files
+go to trash, then the row says so, and only a day later are they unlinked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from core import clock
+from core.config import config
+from core.errors import StoreError
+from core.failpoints import declare
+from jobs import queries
+from jobs.catalogue import COLLECT, REPAIR
+from jobs.enqueue import enqueue
+from jobs.step import NotYet, Step
+from objects import rewrite
+from storage_nodes import garbage, layouts
+from storage_nodes.layouts import RetiredRow
+from storage_nodes.policy import policy
+from storage_nodes.shard_name import ShardName
+from workers.context import Context
+from workers.registry import handles
+from workers.storage import Storage, run, storage
+
+DRIVE = "drive:"
+BATCH = 100
+PAGE = 1000
+# Files nobody announced are left alone until their segment is this old.
+ORPHAN_AGE = timedelta(hours=24)
+SCAN_EVERY = timedelta(hours=6)
+# A row whose drive cannot be asked, or whose successor is not whole, is looked at again then.
+AGAIN_AFTER_S = 60.0
+# Under pressure trash goes earlier, though not before whoever still reads it has finished.
+LEAST_IN_TRASH_S = 60.0
+
+CLAIMED = declare(
+    "collect.claimed", point="C13", doc="a retired row may be cleared, nothing trashed"
+)
+
+SCANNED = "SELECT max(finished) FROM job_done WHERE family = %(family)s AND subject = %(subject)s"
+
+
+@handles(COLLECT)
+def collect(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
+    """One round; or one drive's files compared with the rows."""
+    here = storage()
+    if subject.startswith(DRIVE):
+        yield from _scan(int(subject.removeprefix(DRIVE)), cursor, here)
+        return
+    done = 0
+    for part in (_bury(), _trash(here), _empty(here)):
+        for _ in part:
+            done += 1
+            yield Step(done=done)
+    layouts.forget(config().jobs.trash_s, PAGE)
+    _owe_scans(here)
+
+
+def _bury() -> Iterator[None]:
+    grace_s = config().jobs.grace_s
+    while layouts.bury_abandoned(BATCH, grace_s):
+        yield
+    last: UUID | None = UUID(int=0)
+    while last is not None:
+        last, candidates = rewrite.unnamed(last, PAGE)
+        for segment_id in candidates:
+            rewrite.bury(segment_id, grace_s)
+            yield
+        yield
+
+
+def _trash(here: Storage) -> Iterator[None]:
+    after = 0
+    while rows := layouts.retired_due(BATCH, after):
+        for row in rows:
+            after = row.id
+            if _successor_is_whole(row, here):
+                _clear(row, here)
+            else:
+                layouts.put_off(row, AGAIN_AFTER_S)
+            yield
+
+
+def _clear(row: RetiredRow, here: Storage) -> None:
+    claimed = layouts.claim_retired(row)
+    drives = [0 if here.is_removed(drive) else drive for drive in claimed]
+    CLAIMED.hit()
+    if run(garbage.trash(row, drives, here.stores)):
+        layouts.trashed(row)
+    else:
+        layouts.put_off(row, AGAIN_AFTER_S)
+
+
+def _successor_is_whole(row: RetiredRow, here: Storage) -> bool:
+    """The layout that replaced this one needs it no more; what it lacks is owed to repair."""
+    now = layouts.segment(row.segment)
+    if now is None or now.state == "dead" or now.epoch <= row.epoch:
+        return True
+    width = policy(now.policy).width if now.layout == "coded" else len(now.drives)
+    found = run(garbage.present(now, here.stores))
+    if found < width:
+        enqueue(REPAIR, now.id, priority=found - policy(now.policy).needed)
+    return found >= max(policy(now.policy).needed + 1, width - 1)
+
+
+def _empty(here: Storage) -> Iterator[None]:
+    jobs = config().jobs
+    for store in here.stores.values():
+        try:
+            run(
+                garbage.empty(
+                    store,
+                    clock.now(),
+                    keep_s=jobs.trash_s,
+                    least_s=min(LEAST_IN_TRASH_S, jobs.trash_s),
+                    fraction=jobs.trash_fraction,
+                )
+            )
+        except (StoreError, OSError):
+            continue  # its turn comes when it is back
+        yield
+
+
+def _owe_scans(here: Storage) -> None:
+    for drive in sorted(here.stores):
+        subject = f"{DRIVE}{drive}"
+        last = queries.rows(SCANNED, family=COLLECT.name, subject=subject)[0][0]
+        if last is None or clock.now() - last > SCAN_EVERY:
+            enqueue(COLLECT, subject)
+
+
+def _scan(drive: int, cursor: Any, here: Storage) -> Iterator[Step]:
+    done, after = cursor or [0, None]
+    store = here.stores.get(drive)
+    if store is None:
+        return
+    try:
+        while page := run(garbage.page_of_names(store, ShardName.parse(after) if after else None)):
+            for segment_id, epoch, index in layouts.unknown_files(drive, page):
+                if clock.now() - _born(segment_id) > ORPHAN_AGE:
+                    run(store.trash(ShardName(segment_id, epoch, index)))
+            done, after = done + len(page), str(ShardName(*page[-1]))
+            yield Step(done=done, cursor=[done, after])
+    except (StoreError, OSError) as why:
+        raise NotYet(f"the drive cannot be asked: {why}", after_s=AGAIN_AFTER_S) from why
+
+
+def _born(segment_id: UUID) -> datetime:
+    """When a segment was made: ids begin with the time in milliseconds."""
+    return datetime.fromtimestamp((segment_id.int >> 80) / 1000, UTC)
