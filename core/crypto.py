@@ -8,6 +8,7 @@ later.
 from __future__ import annotations
 
 import os
+import tempfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -49,8 +50,7 @@ def key_file(path: Path) -> bytes:
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
-    fd = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    fd, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
         os.write(fd, os.urandom(KEY_BYTES).hex().encode() + b"\n")
         os.fsync(fd)
