@@ -16,10 +16,11 @@ from django.db import Error, connection
 
 from core import clock
 from core.config import config
-from core.errors import LeaseLost
+from core.errors import LeaseLost, StoreError
 from jobs.lease import Lease
 from jobs.models import CANCELLED, DONE
 from jobs.step import GiveUp, NotYet, Step
+from workers import stopping
 from workers.context import Context
 from workers.registry import HANDLERS
 from workers.renewal import renewals
@@ -85,7 +86,7 @@ class _Run:
             # The handler's own statement may be what broke the connection.
             connection.close_if_unusable_or_obsolete()
             self._save()
-            return _if(lease.fail(f"{type(why).__name__}: {why}"[:ERROR_CHARACTERS]), "failed")
+            return _if(lease.fail(_told(why)), "failed")
         if ended in (DONE, CANCELLED):
             return _if(lease.finish(ended), ended)
         return _if(lease.release(forgive=True), ended)
@@ -126,7 +127,7 @@ class _Run:
         if lease.paused or lease.family_paused:
             self._save()
             return "paused"
-        if now - self.started >= self.pace.slice_s:
+        if now - self.started >= self.pace.slice_s or stopping.is_requested():
             self._save()
             return "to be continued"
         if lease.steps_per_s:
@@ -139,6 +140,13 @@ class _Run:
             self.unsaved = None
             self.saved = self.looked = clock.monotonic()
             self.lease.check()
+
+
+def _told(why: Exception) -> str:
+    """What an operator reads on the row."""
+    # An error of ours begins with its name as it is.
+    said = str(why) if isinstance(why, StoreError) else f"{type(why).__name__}: {why}"
+    return said[:ERROR_CHARACTERS]
 
 
 def _if(kept: bool, ended: str) -> str:

@@ -19,6 +19,7 @@ from django.db import Error, connection
 from core import clock
 from jobs import queries
 from jobs.catalogue import FAMILIES
+from workers import stopping
 
 log = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ def _start(sender: Any = None, **_: Any) -> None:
 
 @worker_shutting_down.connect
 def _end(**_: Any) -> None:
+    stopping.request()
     _stop.set()
 
 

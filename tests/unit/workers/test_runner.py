@@ -16,6 +16,7 @@ from jobs.lease import Lease
 from jobs.models import Job, JobDone
 from jobs.step import GiveUp, NotYet, Step
 from tests.support.work import age, family, job, owe
+from workers import stopping
 from workers.context import Context
 from workers.dispatcher import Dispatcher
 from workers.runner import Pace, run_job
@@ -396,3 +397,16 @@ def test_a_handler_is_closed_before_its_job_is_let_go():
         run_job(owe(made), Pace(save_every_s=1e9, slice_s=0.0))
 
         assert closed_while == ["leased"]
+
+
+def test_a_job_stops_after_its_step_when_the_worker_is_to_end():
+    handler = Units()
+    with family("units", handler) as units:
+        one = owe(units)
+        stopping.request()
+        try:
+            assert run_job(one) == "to be continued"
+        finally:
+            stopping.withdraw()
+
+        assert (job(one).state, job(one).cursor, job(one).sent_at) == ("ready", 1, None)
