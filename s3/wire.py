@@ -17,7 +17,6 @@ from core.streams import Body
 
 if TYPE_CHECKING:
     from objects.found import Found
-
     from s3.operations import Operation
 
 Header = tuple[bytes, bytes]
