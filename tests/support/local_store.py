@@ -155,7 +155,7 @@ class LocalStore:
         kept = {
             name: value
             for name, value in os.environ.items()
-            if not name.startswith(("OBJSTORE_", "DATABASE_URL", "REDIS_URL", "DJANGO_"))
+            if not name.startswith(("OBJSTORE_", "DATABASE_URL", "REDIS_URL", "DJANGO_", "PYTEST"))
         }
         s3, console, metrics, nodes = self._ports[:4]
         return {
@@ -164,7 +164,7 @@ class LocalStore:
             "OBJSTORE_S3_PORT": str(s3),
             "OBJSTORE_CONSOLE_PORT": str(console),
             "OBJSTORE_METRICS_PORT": str(metrics),
-            "OBJSTORE_NODES_PORT": str(nodes),
+            "OBJSTORE_NODE_PORT": str(nodes),
             **self._settings,
         }
 
