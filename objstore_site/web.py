@@ -10,7 +10,7 @@ from granian.server import Server
 
 from core.config import Config
 
-GATEWAY = "s3.gateway:app"
+GATEWAY = "objstore_site.s3_asgi:app"
 CONSOLE = "objstore_site.wsgi:application"
 # A gateway that is told to stop finishes its requests and hands its segments over within this.
 STOP_WITHIN_S = 25

@@ -76,20 +76,22 @@ class LocalStore:
             self._runner = subprocess.Popen(
                 [sys.executable, "-m", "objstore_site.local"],
                 cwd=ROOT,
-                env=self._environment(),
+                env=self.environment(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
             )
         self.wait_until_ready()
 
-    def wait_until_ready(self) -> None:
-        url = f"http://127.0.0.1:{self._ports[0]}/ready"
+    def is_ready(self) -> bool:
+        """Does `/ready` say so now?"""
+        return _status(f"http://127.0.0.1:{self._ports[0]}/ready") == 200
 
+    def wait_until_ready(self) -> None:
         def is_ready() -> bool:
             if self._runner is not None and self._runner.poll() is not None:
                 raise AssertionError(f"the store ended at start:\n{self.log_tail()}")
-            return _status(url) == 200
+            return self.is_ready()
 
         wait_for(is_ready, "the store to be ready", within_s=READY_WITHIN_S, tail=self.log_tail)
 
@@ -104,6 +106,21 @@ class LocalStore:
                 self._runner.wait()
         self._runner = None
         self.kill_everything()
+
+    def interrupt(self) -> int:
+        """What Ctrl-C does; the runner's exit code."""
+        assert self._runner is not None
+        self._runner.send_signal(signal.SIGINT)
+        code = self._runner.wait(STOP_WITHIN_S)
+        self._runner = None
+        return code
+
+    def kill_runner(self) -> None:
+        """SIGKILL to the runner alone."""
+        assert self._runner is not None
+        self._runner.kill()
+        self._runner.wait()
+        self._runner = None
 
     def kill_everything(self) -> None:
         """SIGKILL to the runner and whatever it had started."""
@@ -127,7 +144,7 @@ class LocalStore:
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
-            env=self._environment(),
+            env=self.environment(),
             capture_output=True,
             text=True,
             timeout=120,
@@ -151,7 +168,8 @@ class LocalStore:
                 parts.append(f"--- {path.name}\n{text[-1500:]}")
         return "\n".join(parts)
 
-    def _environment(self) -> dict[str, str]:
+    def environment(self) -> dict[str, str]:
+        """What its processes and commands are started with."""
         kept = {
             name: value
             for name, value in os.environ.items()
