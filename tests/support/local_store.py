@@ -34,7 +34,7 @@ STOP_WITHIN_S = 90.0
 Found = TypeVar("Found")
 
 # Small and quick, so that every state of a segment is passed through within seconds.
-SETTINGS = {
+SMALL = {
     "OBJSTORE_NODES_RESERVE_BYTES": "16MiB",
     "OBJSTORE_NODES_RESERVE_FRACTION": "0",
     "OBJSTORE_CODING_SEGMENT_SIZE": "4MiB",
@@ -55,9 +55,9 @@ SETTINGS = {
 class LocalStore:
     """One store; its processes are children of one runner."""
 
-    def __init__(self, home: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(self, home: Path, settings: Mapping[str, str] = SMALL) -> None:
         self.home = home
-        self._settings = {**SETTINGS, **(settings or {})}
+        self._settings = dict(settings)
         self._runner: subprocess.Popen[bytes] | None = None
         self._ports = free_ports(8)
 
