@@ -1,0 +1,29 @@
+"""A namespace per test: a tenant and a bucket of its own in the module's database."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from tests.support.namespace import Namespace
+
+
+@pytest.fixture
+async def space(module_database: str) -> AsyncIterator[Namespace]:
+    async with _namespaces().namespace() as made:
+        yield made
+
+
+@pytest.fixture
+async def versioned(module_database: str) -> AsyncIterator[Namespace]:
+    async with _namespaces().namespace("Enabled") as made:
+        yield made
+
+
+def _namespaces():  # type: ignore[no-untyped-def]
+    """A conftest may be loaded before Django is set up, and models need that."""
+    return importlib.import_module("tests.support.namespace")
