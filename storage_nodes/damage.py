@@ -9,6 +9,8 @@ import logging
 from typing import Literal, Protocol
 from uuid import UUID
 
+import psycopg
+
 from core import clock
 from core.errors import StoreError
 
@@ -63,6 +65,6 @@ class Damage:
     async def _tell(self, segment_id: UUID, epoch: int, index: int, state: State) -> None:
         try:
             await self._rows.noticed(segment_id, epoch, index, state)
-        except StoreError as why:
+        except (StoreError, psycopg.Error) as why:
             self._until.pop((segment_id, epoch, index), None)
             log.warning("damage of segment %s could not be recorded: %s", segment_id, why)

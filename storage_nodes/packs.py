@@ -11,26 +11,26 @@ before anything else ends, after what was appended has been committed or has fai
 import asyncio
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import BinaryIO
 from uuid import UUID
+
+import psycopg
 
 from core import clock
 from core.config import Packing
 from core.errors import (
-    DatabaseUnavailable,
     NotEnoughDrives,
     QuorumNotMet,
     SegmentClosed,
     StoreError,
-    UnknownOutcome,
 )
 from core.failpoints import declare
 from core.names import new_id
-from storage_nodes.fleet import Fleet
+from storage_nodes.fleet import Avoided, Fleet
 from storage_nodes.located import Stored
 from storage_nodes.pack import Later, Pack
-from storage_nodes.placement import Candidate, place
+from storage_nodes.placement import place
 from storage_nodes.policy import Ack, StoragePolicy, policy
 from storage_nodes.segment_rows import SegmentRows
 from storage_nodes.shard_file import ShardHeader
@@ -41,11 +41,10 @@ log = logging.getLogger(__name__)
 
 # How long sealing waits for the commits of what was appended.
 SETTLE_S = 5.0
-# A drive that failed an append is passed over for so long, if there are others: the cluster's view
-# of it is a few seconds old.
-AVOID_S = 10.0
 # Packs an append tries before its client hears about it.
 ATTEMPTS = 4
+_SEAL_ATTEMPTS = 5
+_RETRY_S = 1.0
 _READ_BYTES = 1 << 20
 
 MID_SEAL = declare("pack.mid-seal", point="C15", doc="the segment is sealed, its copies still open")
@@ -64,19 +63,6 @@ class _Lane:
     opening: "asyncio.Task[Pack] | None" = None
 
 
-@dataclass(slots=True)
-class _Avoided:
-    until: dict[int, float] = field(default_factory=dict)
-
-    def add(self, drive_id: int) -> None:
-        self.until[drive_id] = clock.monotonic() + AVOID_S
-
-    def filter(self, drives: Sequence[Candidate], wanted: int) -> Sequence[Candidate]:
-        now = clock.monotonic()
-        good = [drive for drive in drives if self.until.get(drive.id, 0.0) <= now]
-        return good if len(good) >= wanted else drives
-
-
 class Packs:
     """Appends small bodies. One of these per process."""
 
@@ -87,6 +73,7 @@ class Packs:
         settings: Packing,
         *,
         segment_size: int,
+        avoided: Avoided,
         later: Later | None = None,
     ) -> None:
         self._rows = rows
@@ -98,7 +85,7 @@ class Packs:
         self._lanes: dict[str, _Lane] = {}
         self._sealing: set[asyncio.Task[None]] = set()
         self._live: set[Pack] = set()  # all whose lease is ours
-        self._avoided = _Avoided()
+        self._avoided = avoided
         self._spool = asyncio.Semaphore(4)
         self._is_closed = False
 
@@ -150,7 +137,7 @@ class Packs:
         for pack in list(self._live):
             try:
                 is_ours = await self._rows.renew(pack.segment_id, pack.size, pack.confirmed)
-            except (DatabaseUnavailable, UnknownOutcome) as why:
+            except (StoreError, psycopg.Error) as why:
                 # The next renewal is due long before the lease ends; after that the seal job acts.
                 log.warning("the lease of segment %s was not renewed: %s", pack.segment_id, why)
                 continue
@@ -320,10 +307,14 @@ class Packs:
 
         If the database does not answer, the lease runs out and the seal job does this.
         """
-        try:
-            await self._rows.seal(pack.segment_id, pack.epoch, pack.size, pack.confirmed)
-        except (DatabaseUnavailable, UnknownOutcome) as why:
-            log.warning("segment %s is left to the seal job: %s", pack.segment_id, why)
+        for _ in range(_SEAL_ATTEMPTS):
+            try:
+                await self._rows.seal(pack.segment_id, pack.epoch, pack.size, pack.confirmed)
+            except (StoreError, psycopg.Error) as why:
+                log.warning("segment %s was not sealed: %s", pack.segment_id, why)
+                await asyncio.sleep(_RETRY_S)
+            else:
+                return
 
 
 def _settle(stored: object) -> None:

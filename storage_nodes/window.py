@@ -92,16 +92,19 @@ class Window:
             (index, offset, length, *striping.blocks(offset, length))
             for index, offset, length in striping.pieces(start, stop)
         ]
+        cells = [
+            asyncio.ensure_future(self._cell(index, low, high)) for index, _, _, low, high in pieces
+        ]
         try:
-            blocks = await asyncio.gather(
-                *(self._cell(index, first, last) for index, _, _, first, last in pieces)
-            )
-            return b"".join(
-                blocks[at][offset - first : offset - first + length]
-                for at, (_, offset, length, first, _) in enumerate(pieces)
-            )
+            blocks = await asyncio.gather(*cells)
         finally:
+            for cell in cells:
+                cell.cancel()
             self.drop()
+        return b"".join(
+            blocks[at][offset - low : offset - low + length]
+            for at, (_, offset, length, low, _) in enumerate(pieces)
+        )
 
     def drop(self) -> None:
         """Let go of what is still being read."""
