@@ -135,7 +135,8 @@ def object_rows(rows: Iterable[ObjectRow], encode: Encoder, owner: Party | None)
 
 def version_rows(rows: Iterable[VersionRow], encode: Encoder, owner: Party) -> str:
     """Print Version and DeleteMarker elements in one sequence."""
-    return "".join([_version(row, encode, owner.shown()) for row in rows])
+    owned = owner.shown()
+    return "".join([_version(row, encode, owned) for row in rows])
 
 
 def _version(row: VersionRow, encode: Encoder, owned: str) -> str:
