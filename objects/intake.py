@@ -32,7 +32,7 @@ from core.errors import (
 )
 from core.streams import SMALL, Body, Whole
 from objects.draft import Draft
-from objects.segments import Payload, Segments, Stored
+from objects.segments import Buffer, Payload, Segments, Stored
 
 RECEIVING = failpoints.declare(
     "put.receiving", point="C1", doc="Bytes of a body have been taken, none are durable."
@@ -108,7 +108,7 @@ class Intake:
     ) -> Taken:
         hashing = Hashing(draft, self._threads)
         held = size if self._budget.take(size) else 0
-        payload: list[bytes] | BinaryIO = [] if held == size else self._temporary()
+        payload: list[Buffer] | BinaryIO = [] if held == size else self._temporary()
         taken = Taken(size, "", None, payload, self, policy, ack, name, held)
         try:
             received = 0

@@ -1,17 +1,14 @@
 """GET: the bytes of a version, or a range of them.
 
-Here: cutting a range over extents, sharing one read among equal requests, one fresh look-up when
-bytes have moved. Not here: finding the version (the door has looked it up), shards and decoding
-(storage_nodes).
+Here: cutting a range over extents, one fresh look-up when bytes have moved. Not here: finding the
+version (the door has looked it up), shards and decoding (storage_nodes).
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
-from uuid import UUID
 
-from core.errors import NotEnoughShards, ShardMissing, StaleEpoch, StoreError
+from core.errors import NotEnoughShards
 from core.ranges import ByteRange
 from objects.found import Found, VersionView
 from objects.segments import Located, Stream
@@ -19,8 +16,6 @@ from objects.store import Store
 
 # Up to this many bytes are read in one piece, without a stream.
 WHOLE = 1 << 20
-# What a location that has been replaced looks like to its reader.
-STALE = (StaleEpoch, ShardMissing, NotEnoughShards)
 
 
 class Reading:
@@ -42,7 +37,7 @@ class Reading:
         self.whole = whole
         self._stream = stream
 
-    async def next(self) -> bytes | memoryview:
+    async def next(self) -> bytes | bytearray | memoryview:
         """The next piece; `b""` at the end. Whole readings give themselves once."""
         if self._stream is None:
             whole, self.whole = self.whole, b""
@@ -61,13 +56,7 @@ async def open(store: Store, found: Found, part: ByteRange | None) -> Reading:
     start, stop = (0, version.size) if part is None else (part.start, part.stop)
     if stop - start > WHOLE:
         return Reading(version, start, stop, None, _stream(store, version, start, stop))
-    if start == stop:
-        return Reading(version, start, stop, b"")
-    wanted = (version.id, start, stop)
-    running = store.reading.get(wanted)
-    if running is not None:
-        return Reading(version, start, stop, await asyncio.shield(running))
-    return Reading(version, start, stop, await _read_shared(store, version, wanted))
+    return Reading(version, start, stop, await read_whole(store, version, start, stop))
 
 
 def _stream(store: Store, version: VersionView, start: int, stop: int) -> Stream:
@@ -77,28 +66,13 @@ def _stream(store: Store, version: VersionView, start: int, stop: int) -> Stream
     return store.segments.stream(version.locations, start, stop, refresh)
 
 
-async def _read_shared(store: Store, version: VersionView, wanted: tuple[UUID, int, int]) -> bytes:
-    """Read for everybody who asks for the same until it is there."""
-    answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-    store.reading[wanted] = answer
-    try:
-        content = await _read_whole(store, version, wanted[1], wanted[2])
-    except BaseException as why:
-        # One who went away takes nobody's answer along: the others read for themselves.
-        answer.set_exception(why if isinstance(why, StoreError) else StaleEpoch())
-        answer.exception()
-        raise
-    else:
-        answer.set_result(content)
-        return content
-    finally:
-        del store.reading[wanted]
-
-
-async def _read_whole(store: Store, version: VersionView, start: int, stop: int) -> bytes:
+async def read_whole(store: Store, version: VersionView, start: int, stop: int) -> bytes:
+    """A short range in one piece; looks again once when its segments were rewritten meanwhile."""
+    if start == stop:
+        return b""
     try:
         return await read_located(store, version.locations, start, stop)
-    except STALE:
+    except NotEnoughShards:
         fresh = [place.located for place in await store.lookups.places(version)]
         if not fresh:
             raise

@@ -12,7 +12,8 @@ from uuid import UUID
 from storage_nodes.located import Located as Located
 from storage_nodes.located import Stored as Stored
 
-Payload = bytes | list[bytes] | BinaryIO
+Buffer = bytes | bytearray | memoryview
+Payload = bytes | list[Buffer] | BinaryIO
 Refresh = Callable[[], Awaitable[Sequence[Located]]]
 
 
@@ -29,7 +30,7 @@ class Writer(Protocol):
 class Stream(Protocol):
     """Bytes on their way out: pieces until an empty one."""
 
-    async def next(self) -> bytes | memoryview: ...
+    async def next(self) -> bytes | bytearray | memoryview: ...
 
     async def close(self) -> None: ...
 

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
-from uuid import UUID
 
 from django.db import close_old_connections
 
@@ -24,6 +23,7 @@ from objects.identities import buckets, callers
 from objects.intake import Intake
 from objects.lookup import Lookups
 from objects.segments import Segments
+from storage_nodes.segments import Segments as DriveSegments
 from tenants.keyring import keyring
 
 P = ParamSpec("P")
@@ -39,7 +39,7 @@ class Store:
     """Everything a verb needs, one per process."""
 
     __slots__ = (
-        "_control", "_threads", "commits", "config", "intake", "lanes", "lookups", "reading",
+        "_control", "_threads", "commits", "config", "intake", "lanes", "lookups",
         "segments",
     )  # fmt: skip
 
@@ -69,8 +69,16 @@ class Store:
             memory_budget=config.packing.memory_budget,
             spill=Path(config.home) / "tmp",
         )
-        # Reads under way, by version and range.
-        self.reading: dict[tuple[UUID, int, int], asyncio.Future[bytes]] = {}
+
+    @classmethod
+    async def open(cls, config: Config) -> Store:
+        """With the configured database and the cluster's drives."""
+        lanes = Lanes(config.database)
+        try:
+            return cls(config, lanes, await DriveSegments.open(config, lanes))
+        except BaseException:
+            await lanes.close()
+            raise
 
     async def close(self) -> None:
         """Answer what was begun, hand over what is open."""
