@@ -24,6 +24,7 @@ LONGEST_BACKOFF_S = 30.0
 SETTLED_AFTER_S = 60.0
 LOG_KEPT = 64 << 20
 _ERROR = re.compile(r'^\w*(Error|Exception)\b|"level":"(error|critical)"|cannot|refused')
+_TRACEBACK = "Traceback (most recent call last):"
 
 
 @dataclass
@@ -109,7 +110,7 @@ class Child:
         return politely
 
     def last_words(self) -> str:
-        """The last line it logged since its last start that names an error, else the last one."""
+        """Why it ended, by its log since its last start: an exception, an error, the last line."""
         try:
             with self.log.open("rb") as log:
                 log.seek(self.log_offset)
@@ -117,12 +118,25 @@ class Child:
         except OSError:
             return "nothing; it left no log"
         errors = [line for line in lines if _ERROR.search(line)]
-        return _plainly((errors or lines or ["nothing"])[-1])
+        return _plainly((_exceptions(lines) or errors or lines or ["nothing"])[-1])
 
     def _kill_group(self) -> None:
         assert self.process is not None
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def _exceptions(lines: list[str]) -> list[str]:
+    """The line that ends each traceback: the first after it that is not indented."""
+    found = []
+    inside = False
+    for line in lines:
+        if line.startswith(_TRACEBACK):
+            inside = True
+        elif inside and not line.startswith(" "):
+            found.append(line)
+            inside = False
+    return found
 
 
 def _plainly(line: str) -> str:
