@@ -127,12 +127,14 @@ class Child:
 
 
 def _exceptions(lines: list[str]) -> list[str]:
-    """The line that ends each traceback: the first after it that is not indented."""
+    """What ends each traceback: the first line not indented after it, or a JSON line."""
     found = []
     inside = False
     for line in lines:
         if line.startswith(_TRACEBACK):
             inside = True
+        elif '"error":"Traceback' in line:
+            found.append(line)
         elif inside and not line.startswith(" "):
             found.append(line)
             inside = False
