@@ -279,8 +279,8 @@ def verify(
     scope = claim.scope
     leave_out = b"X-Amz-Signature" if claim.is_query else b""
     given = claim.signature.encode()
-    canonical = text = b""
-    for path in (raw_path, escaped_path(raw_path)):
+    path = raw_path
+    while True:
         canonical = canonical_request(
             method=method,
             raw_path=path,
@@ -293,6 +293,10 @@ def verify(
         text = string_to_sign(claim.timestamp, scope, canonical)
         if hmac.compare_digest(sign(key, text).encode(), given):
             return key
+        escaped = escaped_path(path)
+        if escaped == path:
+            break
+        path = escaped
     raise SignatureDoesNotMatch(
         AWSAccessKeyId=claim.access_key,
         string_to_sign=text.decode("utf-8", "replace"),

@@ -88,7 +88,9 @@ class Incoming:
                 self._left -= len(piece)
                 if self._left < 0:
                     raise IncompleteBody("More bytes came than Content-Length announced.")
-            if not event.get("more_body"):
+                # The HTTP layer ends the body there; asking it once more would only cost time.
+                self._over = self._left == 0
+            if not self._over and not event.get("more_body"):
                 self._over = True
                 if self._left:
                     raise IncompleteBody()
