@@ -64,7 +64,7 @@ class Budget:
 class Intake:
     """How bodies of one process come in."""
 
-    __slots__ = ("_budget", "_inline_from", "_spill", "_threads", "segments")
+    __slots__ = ("_budget", "_inline_from", "_spill", "segments", "threads")
 
     def __init__(
         self,
@@ -76,7 +76,7 @@ class Intake:
         spill: Path,
     ) -> None:
         self.segments = segments
-        self._threads = threads
+        self.threads = threads
         self._inline_from = inline_from
         self._budget = Budget(memory_budget)
         self._spill = spill
@@ -106,7 +106,7 @@ class Intake:
     async def _gather(
         self, body: Body, size: int, draft: Draft, policy: str, ack: str, name: UUID
     ) -> Taken:
-        hashing = Hashing(draft, self._threads)
+        hashing = Hashing(draft, self.threads)
         held = size if self._budget.take(size) else 0
         payload: list[Buffer] | BinaryIO = [] if held == size else self._temporary()
         taken = Taken(size, "", None, payload, self, policy, ack, name, held)
@@ -119,7 +119,7 @@ class Intake:
                     payload.append(piece)
                 else:
                     await asyncio.get_running_loop().run_in_executor(
-                        self._threads, payload.write, piece
+                        self.threads, payload.write, piece
                     )
                 RECEIVING.hit()
             if received != size:
@@ -131,7 +131,7 @@ class Intake:
         return taken
 
     async def _stream(self, body: Body, size: int, draft: Draft, policy: str, ack: str) -> Taken:
-        hashing = Hashing(draft, self._threads)
+        hashing = Hashing(draft, self.threads)
         writer = await self.segments.write(policy, ack)
         try:
             received = 0

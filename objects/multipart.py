@@ -96,7 +96,7 @@ async def upload_part(
     part_id = new_id()
     taken = await store.intake.take(
         body,
-        _with_algorithm(draft, upload),
+        part_draft(draft, upload),
         policy=upload.storage_policy,
         ack=found.bucket.ack,
         name=part_id,
@@ -277,7 +277,7 @@ async def _open_upload(store: Store, found: Found, key: str, upload_id: str) -> 
     return upload
 
 
-def _with_algorithm(draft: Draft, upload: Upload) -> Draft:
+def part_draft(draft: Draft, upload: Upload) -> Draft:
     """What a part is hashed with: the upload's algorithm, which the client must not contradict."""
     declared = upload.checksum_algorithm
     if draft.checksum is None:
