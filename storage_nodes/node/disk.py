@@ -83,6 +83,11 @@ class Disk:
         except OSError as error:
             raise SyncFailed(error.errno, f"fdatasync: {error.strerror}") from error
 
+    def room(self, fd: int) -> tuple[int, int]:
+        """Size of the file system and what an ordinary user may still take, in bytes."""
+        found = os.fstatvfs(fd)
+        return found.f_blocks * found.f_frsize, found.f_bavail * found.f_frsize
+
     def mkdir(self, path: str, *, root: int) -> None:
         os.mkdir(path, 0o700, dir_fd=root)
 

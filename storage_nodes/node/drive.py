@@ -224,12 +224,11 @@ class Drive:
     # -- state --------------------------------------------------------------------------------
 
     def space(self) -> Space:
-        found = os.fstatvfs(self._root.fd)
-        size = found.f_blocks * found.f_frsize
+        size, available = self.disk.room(self._root.fd)
         reserve = max(int(size * self._limits.reserve_fraction), self._limits.reserve_bytes)
         return Space(
             size_bytes=size,
-            free_bytes=max(0, found.f_bavail * found.f_frsize - reserve),
+            free_bytes=max(0, available - reserve),
             trash_bytes=self.trash_bin.size_bytes,
             device=self.device,
         )

@@ -132,6 +132,8 @@ class Slot:
         }
 
     def close(self) -> None:
+        if self._stop.is_set():
+            return
         self._stop.set()
         with self._looking:
             self._leave("The node is stopping.")

@@ -56,10 +56,7 @@ class RunningNode:
         ready.unlink(missing_ok=True)
         with (self.home / f"{self.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "storage_nodes.node", "--node", self.name, "--port", "0"]
-                + ["--key-file", str(self.home / "keys" / "node.key")]
-                + ["--socket", str(self.socket), "--ready-file", str(ready)]
-                + ["--drives", *map(str, self.paths)],
+                [sys.executable, "-m", "storage_nodes.node", *self._arguments(ready)],
                 cwd=ROOT,
                 env=configuration.environment(self.settings),
                 stdout=log,
@@ -102,6 +99,13 @@ class RunningNode:
 
     def http_node(self) -> HttpNode:
         return HttpNode(self.address, secret=self.key.secret, timeout_s=WITHIN_S)
+
+    def _arguments(self, ready: Path) -> list[str]:
+        return [
+            *("--node", self.name, "--port", "0", "--ready-file", str(ready)),
+            *("--key-file", str(self.home / "keys" / "node.key"), "--socket", str(self.socket)),
+            *("--drives", *map(str, self.paths)),
+        ]
 
     def _end(self, number: signal.Signals) -> int:
         if self._process is None:

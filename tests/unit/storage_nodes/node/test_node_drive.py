@@ -1,0 +1,275 @@
+"""What a drive promises, step by step and fault by fault."""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from core.errors import DriveFenced, DriveFull, DriveGone, ShardExists, ShardMissing
+from storage_nodes.node.drive import DriveLimits
+from storage_nodes.shard_name import ShardName
+from tests.support.disks import DriveOnDisk, TestDisk
+from tests.support.nodes import files_below
+
+NAME = ShardName(UUID("0190a0b0-c0d0-7000-8000-00000000abcd"), 7, 2)
+FOLDER = "shards/cd/ab"
+
+
+@pytest.fixture
+def disk() -> TestDisk:
+    return TestDisk()
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path, disk: TestDisk) -> Iterator[DriveOnDisk]:
+    made = DriveOnDisk(tmp_path, disk=disk)
+    yield made
+    made.close()
+
+
+def shards(on_disk: DriveOnDisk) -> list[str]:
+    return files_below(on_disk.path / "shards")
+
+
+def publish(on_disk: DriveOnDisk, name: ShardName = NAME, content: bytes = b"bytes") -> None:
+    drive = on_disk.drive
+    file = drive.create(name, "shard", None, b"")
+    drive.write(file, 0, [content], sync=False)
+    drive.publish(file)
+
+
+def test_a_shard_lies_under_the_tail_of_its_segment(on_disk: DriveOnDisk) -> None:
+    publish(on_disk)
+
+    assert shards(on_disk) == [f"cd/ab/{NAME.segment.hex}.7.2"]
+
+
+def test_a_shard_is_durable_before_its_name_and_its_name_before_the_answer(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
+    drive = on_disk.drive
+    file = drive.create(NAME, "shard", None, b"")
+    drive.write(file, 0, [b"bytes"], sync=False)
+    disk.trace.clear()
+    drive.publish(file)
+
+    assert disk.trace == ["fsync file", f"link {NAME}", f"fsync {FOLDER}"]
+
+
+def test_new_folders_are_durable_in_their_parents(on_disk: DriveOnDisk, disk: TestDisk) -> None:
+    disk.trace.clear()
+    publish(on_disk)
+
+    made = [entry for entry in disk.trace if entry.startswith(("mkdir", "fsync"))]
+    assert made == [
+        *("mkdir shards", "fsync ."),
+        *("mkdir shards/cd", "fsync shards"),
+        *("mkdir shards/cd/ab", "fsync shards/cd"),
+        *("fsync file", f"fsync {FOLDER}"),
+    ]
+
+
+def test_folders_found_at_start_are_made_durable_again(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
+    (on_disk.path / FOLDER).mkdir(parents=True)
+    disk.trace.clear()
+    publish(on_disk)
+
+    assert "fsync shards/cd" in disk.trace
+
+
+def test_a_pack_is_durable_with_header_and_name_before_it_is_handed_out(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
+    on_disk.drive.create(NAME, "pack", 1 << 20, b"header")
+
+    assert disk.trace[-5:] == [
+        "allocate",
+        "write file",
+        "fsync file",
+        f"link {NAME}",
+        f"fsync {FOLDER}",
+    ]
+
+
+def test_without_unnamed_files_a_shard_is_published_all_the_same(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
+    disk.fail("open_unnamed", errno.EOPNOTSUPP)
+    publish(on_disk)
+
+    assert on_disk.drive.read(NAME, 0, 10) == b"bytes"
+    assert files_below(on_disk.path / "tmp") == []
+
+
+def test_without_unnamed_files_a_name_is_still_never_taken_twice(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
+    disk.fail("open_unnamed", errno.EOPNOTSUPP)
+    publish(on_disk, content=b"first")
+    publish(on_disk, content=b"second")
+    with pytest.raises(ShardExists):
+        on_disk.drive.create(NAME, "pack", None, b"third")
+
+    assert on_disk.drive.read(NAME, 0, 10) == b"first"
+    assert files_below(on_disk.path / "tmp") == []
+
+
+def test_leftovers_of_a_crash_are_swept_at_start(on_disk: DriveOnDisk) -> None:
+    (on_disk.path / "tmp" / "leftover").write_bytes(b"x")
+    on_disk.restart()
+
+    assert files_below(on_disk.path / "tmp") == []
+
+
+@pytest.mark.parametrize("step", ["fsync", "link", "write", "open_unnamed", "mkdir", "allocate"])
+def test_a_failing_step_of_writing_fences_the_drive_and_publishes_nothing(
+    on_disk: DriveOnDisk, disk: TestDisk, step: str
+) -> None:
+    disk.fail(step, errno.EIO)
+    with pytest.raises(DriveFenced):
+        on_disk.drive.create(NAME, "pack", 4096, b"header")
+    disk.faults.clear()
+
+    assert shards(on_disk) == []
+    assert on_disk.slot.describe()["state"] == "fenced"
+
+
+def test_a_failed_fsync_of_the_folder_is_not_an_answer(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
+    drive = on_disk.drive
+    file = drive.create(NAME, "shard", None, b"")
+    disk.fail("link", errno.EIO)
+    with pytest.raises(DriveFenced):
+        drive.publish(file)
+
+    assert not file.published
+
+
+def test_a_failed_fsync_is_never_tried_again(on_disk: DriveOnDisk, disk: TestDisk) -> None:
+    drive = on_disk.drive
+    file = drive.create(NAME, "shard", None, b"")
+    disk.fail("fdatasync", errno.EIO)
+    with pytest.raises(DriveFenced):
+        drive.sync(file)
+    disk.faults.clear()
+    drive.fence.take_down()
+
+    with pytest.raises(DriveGone, match="earlier presence"):
+        drive.sync(file)
+    with pytest.raises(DriveGone, match="earlier presence"):
+        drive.publish(file)
+
+
+def test_a_fsync_without_space_fences_too(on_disk: DriveOnDisk, disk: TestDisk) -> None:
+    drive = on_disk.drive
+    file = drive.create(NAME, "shard", None, b"")
+    disk.fail("fdatasync", errno.ENOSPC)
+
+    with pytest.raises(DriveFenced):
+        drive.sync(file)
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_is_full_and_not_broken(
+    on_disk: DriveOnDisk, disk: TestDisk, number: int
+) -> None:
+    disk.fail("write", number)
+    with pytest.raises(DriveFull):
+        on_disk.drive.create(NAME, "pack", None, b"header")
+    disk.faults.clear()
+
+    assert shards(on_disk) == []
+    publish(on_disk)
+
+
+def test_room_is_set_aside_when_a_file_is_opened(on_disk: DriveOnDisk) -> None:
+    file = on_disk.drive.create(NAME, "shard", 1 << 20, b"")
+
+    found = os.fstat(file.fd.fd)
+    assert found.st_blocks * 512 >= 1 << 20
+    assert found.st_size == 0
+
+
+@pytest.mark.parametrize(
+    ("size", "available", "free"),
+    [(1000 << 30, 60 << 30, 10 << 30), (10 << 30, 5 << 30, 3 << 30), (10 << 30, 1 << 30, 0)],
+    ids=["five percent", "two gibibytes", "never negative"],
+)
+def test_the_reserve_is_five_percent_and_at_least_two_gibibytes(
+    tmp_path: Path, disk: TestDisk, size: int, available: int, free: int
+) -> None:
+    limits = DriveLimits(
+        reserve_fraction=0.05, reserve_bytes=2 << 30, trash_s=1e9, trash_fraction=1
+    )
+    on_disk = DriveOnDisk(tmp_path, limits=limits, disk=disk)
+    disk.told_room = (size, available)
+
+    assert on_disk.drive.space().free_bytes == free
+    on_disk.close()
+
+
+def test_the_reserve_is_never_given_away(on_disk: DriveOnDisk, disk: TestDisk) -> None:
+    disk.told_room = (1 << 40, 4096)
+    with pytest.raises(DriveFull):
+        on_disk.drive.create(NAME, "shard", 4097, b"")
+
+    on_disk.drive.create(NAME, "shard", 4096, b"")
+
+
+def test_a_writer_without_a_descriptor_stops_at_the_reserve(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
+    file = on_disk.drive.create(NAME, "shard", None, b"")
+    disk.told_room = (1 << 40, 0)
+
+    with pytest.raises(DriveFull):
+        on_disk.drive.write(file, 0, [b"bytes"], sync=True)
+
+
+def test_removing_works_on_a_full_drive(on_disk: DriveOnDisk, disk: TestDisk) -> None:
+    publish(on_disk)
+    disk.told_room = (1 << 40, 0)
+
+    assert on_disk.drive.trash(NAME)
+    assert on_disk.drive.unlink_trash(4e9) == 1
+
+
+def test_a_removed_file_does_not_count_as_durable(on_disk: DriveOnDisk) -> None:
+    drive = on_disk.drive
+    file = drive.create(NAME, "pack", None, b"header")
+    (on_disk.path / NAME.path).unlink()
+
+    with pytest.raises(ShardMissing):
+        drive.write(file, 6, [b"more"], sync=True)
+
+
+def test_a_shard_that_cannot_be_found_is_missing_and_fences_nothing(on_disk: DriveOnDisk) -> None:
+    with pytest.raises(ShardMissing):
+        on_disk.drive.read(NAME, 0, 1)
+
+    publish(on_disk)
+
+
+def test_names_are_listed_in_path_order_in_pages(on_disk: DriveOnDisk) -> None:
+    names = [ShardName(UUID(int=number * 0x1F00F), 1, 0) for number in range(40)]
+    for name in names:
+        publish(on_disk, name)
+    ordered = sorted(names, key=lambda name: name.path)
+
+    first = on_disk.drive.names(None, 15)
+    second = on_disk.drive.names(first[-1], 15)
+    third = on_disk.drive.names(second[-1], 15)
+    assert [*first, *second, *third] == ordered
+
+
+def test_strangers_among_the_shards_are_passed_over(on_disk: DriveOnDisk) -> None:
+    publish(on_disk)
+    (on_disk.path / FOLDER / "notes.txt").write_text("not a shard")
+
+    assert on_disk.drive.names(None, 10) == [NAME]

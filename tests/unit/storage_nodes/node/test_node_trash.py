@@ -1,0 +1,192 @@
+"""Trash: durable to enter, bounded in age and size, restorable until unlinked."""
+
+import errno
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from core import clock, failpoints
+from core.errors import DriveFenced, DriveFull, FailpointRaised
+from storage_nodes.node.drive import DriveLimits
+from storage_nodes.shard_name import ShardName
+from tests.support.clock import FakeClock
+from tests.support.disks import DriveOnDisk, TestDisk
+from tests.support.nodes import files_below
+
+NAMES = [ShardName(UUID(int=number), 1, 0) for number in range(1, 6)]
+NAME = NAMES[0]
+BLOCK = bytes(1 << 16)
+DAY_S = 86_400
+LIMITS = DriveLimits(reserve_fraction=0, reserve_bytes=0, trash_s=DAY_S, trash_fraction=1)
+
+
+@pytest.fixture
+def time() -> Iterator[FakeClock]:
+    with clock.use(FakeClock(datetime(2030, 1, 1, tzinfo=UTC))) as fake:
+        assert isinstance(fake, FakeClock)
+        yield fake
+
+
+@pytest.fixture
+def on_disk(tmp_path: Path, time: FakeClock) -> Iterator[DriveOnDisk]:
+    made = DriveOnDisk(tmp_path, disk=TestDisk(), limits=LIMITS)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def unarmed() -> Iterator[None]:
+    yield
+    failpoints.arm("")
+
+
+def publish(on_disk: DriveOnDisk, name: ShardName = NAME) -> None:
+    drive = on_disk.drive
+    file = drive.create(name, "shard", None, BLOCK)
+    drive.publish(file)
+
+
+def fill(on_disk: DriveOnDisk, time: FakeClock) -> None:
+    """Trash five shards, a minute apart."""
+    for name in NAMES:
+        publish(on_disk, name)
+        on_disk.drive.trash(name)
+        time.advance(60)
+
+
+def left(on_disk: DriveOnDisk) -> list[ShardName]:
+    return [name for name in NAMES if on_disk.drive.trash_bin.find(name)]
+
+
+def test_entering_the_trash_is_durable_on_both_sides(on_disk: DriveOnDisk) -> None:
+    publish(on_disk)
+    disk = on_disk.disk
+    assert isinstance(disk, TestDisk)
+    disk.trace.clear()
+    on_disk.drive.trash(NAME)
+
+    steps = [entry for entry in disk.trace if entry.startswith(("rename", "fsync"))]
+    assert steps[-3:] == [f"rename {NAME.path}", "fsync trash", f"fsync {NAME.folder}"]
+
+
+def test_the_trash_is_known_again_after_a_restart(on_disk: DriveOnDisk) -> None:
+    publish(on_disk)
+    on_disk.drive.trash(NAME)
+    on_disk.restart()
+
+    assert on_disk.drive.restore(NAME)
+    assert on_disk.drive.read(NAME, 0, 1 << 20) == BLOCK
+
+
+def test_trash_is_kept_for_its_time_and_no_longer(on_disk: DriveOnDisk, time: FakeClock) -> None:
+    fill(on_disk, time)
+    time.advance(DAY_S - 4 * 60 + 1)
+    on_disk.drive.tend_trash(sharers=1)
+    assert left(on_disk) == NAMES[2:]
+
+    time.advance(DAY_S)
+    on_disk.drive.tend_trash(sharers=1)
+    assert files_below(on_disk.path / "trash") == []
+
+
+def test_too_much_trash_is_unlinked_oldest_first(on_disk: DriveOnDisk, time: FakeClock) -> None:
+    fill(on_disk, time)
+    on_disk.drive.trash_bin.shrink(at_most=3 * len(BLOCK))
+
+    assert left(on_disk) == NAMES[2:]
+
+
+def test_drives_of_one_file_system_share_the_room_for_trash(
+    on_disk: DriveOnDisk, time: FakeClock
+) -> None:
+    fill(on_disk, time)
+    assert isinstance(on_disk.disk, TestDisk)
+    # A quarter of what is free is trash's at most: four entries, two for each of two drives.
+    on_disk.disk.told_room = (1 << 40, 4 * 4 * len(BLOCK))
+    on_disk.drive.tend_trash(sharers=2)
+
+    assert left(on_disk) == NAMES[3:]
+
+
+def test_trash_takes_its_part_of_the_drive_and_no_more(
+    on_disk: DriveOnDisk, time: FakeClock
+) -> None:
+    fill(on_disk, time)
+    assert isinstance(on_disk.disk, TestDisk)
+    on_disk.limits = replace(LIMITS, trash_fraction=0.05)
+    on_disk.disk.told_room = (20 * 3 * len(BLOCK), 1 << 40)
+    on_disk.restart()
+    on_disk.drive.tend_trash(sharers=1)
+
+    assert left(on_disk) == NAMES[2:]
+
+
+def test_trash_makes_room_for_shards(tmp_path: Path, time: FakeClock) -> None:
+    on_disk = DriveOnDisk(tmp_path, limits=LIMITS)
+    fill(on_disk, time)
+    with pytest.raises(DriveFull):
+        on_disk.drive.create(NAME, "shard", 1 << 60, b"")
+
+    assert left(on_disk) == []
+    on_disk.close()
+
+
+def test_strangers_in_the_trash_are_left_alone(on_disk: DriveOnDisk) -> None:
+    publish(on_disk)
+    on_disk.drive.trash(NAME)
+    (on_disk.path / "trash" / "12-notes").write_text("x")
+    on_disk.restart()
+    on_disk.drive.unlink_trash(4e9)
+
+    assert files_below(on_disk.path / "trash") == ["12-notes"]
+
+
+def test_a_restore_cut_short_after_the_link_is_finished_by_the_next(
+    on_disk: DriveOnDisk,
+) -> None:
+    publish(on_disk)
+    on_disk.drive.trash(NAME)
+    disk = on_disk.disk
+    assert isinstance(disk, TestDisk)
+    disk.fail("unlink", errno.EIO)
+    with pytest.raises(DriveFenced):
+        on_disk.drive.restore(NAME)
+    disk.faults.clear()
+    on_disk.drive.fence.take_down()
+
+    assert on_disk.drive.restore(NAME)
+    assert on_disk.drive.read(NAME, 0, 1 << 20) == BLOCK
+    assert files_below(on_disk.path / "trash") == []
+
+
+@pytest.mark.parametrize("point", ["node.trash.renamed", "node.trash.durable"])
+def test_a_crash_while_trashing_leaves_the_shard_restorable(
+    on_disk: DriveOnDisk, unarmed: None, point: str
+) -> None:
+    publish(on_disk)
+    failpoints.arm(f"{point}=raise")
+    with pytest.raises(FailpointRaised):
+        on_disk.drive.trash(NAME)
+    failpoints.arm("")
+    on_disk.restart()
+
+    assert on_disk.drive.restore(NAME)
+    assert on_disk.drive.read(NAME, 0, 1 << 20) == BLOCK
+
+
+def test_a_crash_before_unlinking_leaves_the_shard_restorable(
+    on_disk: DriveOnDisk, unarmed: None
+) -> None:
+    publish(on_disk)
+    on_disk.drive.trash(NAME)
+    failpoints.arm("node.trash.before_unlink=raise")
+    with pytest.raises(FailpointRaised):
+        on_disk.drive.unlink_trash(4e9)
+    failpoints.arm("")
+    on_disk.restart()
+
+    assert on_disk.drive.restore(NAME)
