@@ -20,6 +20,7 @@ from typing import Protocol
 
 from pyeclib.ec_iface import ECDriver
 
+from core.config import config
 from core.errors import NotEnoughShards
 from storage_nodes._isal import Buffer, IsaL, Unavailable
 
@@ -43,10 +44,16 @@ class Coder(Protocol):
         """The cells `want` (data or parity) from any `needed` of those in `have`."""
 
 
-@lru_cache(maxsize=64)
 def coder(needed: int, parity: int) -> Coder:
-    """The code for a policy: the fast one where it has proved itself, else pyeclib."""
+    """The code for a policy: the fast one where allowed and proven, else pyeclib."""
+    return _coder(needed, parity, config().coding.fast_path)
+
+
+@lru_cache(maxsize=64)
+def _coder(needed: int, parity: int, fast_path: bool) -> Coder:
     reference = PyeclibCoder(needed, parity)
+    if not fast_path:
+        return reference
     try:
         fast = IsalCoder(needed, parity)
     except Unavailable:
