@@ -26,6 +26,8 @@ app.conf.task_queues = [Queue(name) for name in sorted({f.queue for f in FAMILIE
 app.conf.task_routes = {f.task: {"queue": f.queue} for f in FAMILIES.values()}
 app.conf.task_default_queue = app.conf.task_queues[0].name
 app.autodiscover_tasks(["workers"])
+# For every thread of whoever imports this: publishing from another app would go to another broker.
+app.set_default()
 # Watches that the worker is not deaf, and lets running jobs stop between two steps at its end.
 app.conf.imports = ("workers.watchdog",)
 
@@ -34,6 +36,9 @@ app.conf.imports = ("workers.watchdog",)
 def _log_as_json(**_: Any) -> None:
     """Our format instead of Celery's."""
     logs.set_up("celery", config().logs.level)
+    # Two lines per job, of which the job's row says more.
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     # Two lines per job would drown everything else; what matters of a job is on its row.
     for chatty in ("celery.worker.strategy", "celery.app.trace", "kombu"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

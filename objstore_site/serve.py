@@ -47,7 +47,13 @@ def node(arguments: argparse.Namespace) -> None:
 def worker(arguments: argparse.Namespace) -> None:
     """Background jobs: a Celery worker over all queues."""
     os.nice(BACKGROUND_NICE)
-    _celery("worker", "--concurrency", str(config().jobs.workers), "--without-gossip")
+    _celery(
+        "worker",
+        "--concurrency",
+        str(config().jobs.workers),
+        "--without-gossip",
+        "--without-mingle",
+    )
 
 
 def beat(arguments: argparse.Namespace) -> None:
@@ -103,7 +109,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _celery(command: str, *options: str) -> None:
     level = config().logs.level
-    _become("celery", "-A", "objstore_site", command, "--loglevel", level, *options)
+    _become("celery", "--quiet", "-A", "objstore_site", command, "--loglevel", level, *options)
 
 
 def _become(module: str, *arguments: str, script: bool = False) -> None:

@@ -42,10 +42,11 @@ objstore is ready after {self._seconds()}.
                 credentials["admin_password"]
             }
   metrics    http://{config.metrics.host}:{config.metrics.port}/metrics
-  nodes      {config.cluster.nodes} zones with {config.cluster.drives} drives each, ports
-  {first}-{last} servers    {servers} home       {config.home}    logs in {
-                _short(config.home / "logs")
-            }, key in credentials.json
+  nodes      {config.cluster.nodes} zones with {config.cluster.drives} drives each, ports {first}-{
+                last
+            }
+  servers    {servers}
+  home       {config.home}    logs in {_short(config.home / "logs")}, key in credentials.json
 
   access key {credentials["access_key"]}
   secret key {credentials["secret_key"]}

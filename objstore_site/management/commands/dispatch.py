@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand
 
 from core import logs
 from core.config import config
+from objstore_site.celery import app
 from storage_nodes import health
 from workers import dispatcher
 
@@ -24,6 +25,8 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        # Jobs are published through the application these families are routed by.
+        app.set_current()
         logs.set_up("dispatcher", config().logs.level)
         stop = threading.Event()
 
