@@ -36,9 +36,6 @@ app.conf.imports = ("workers.watchdog",)
 def _log_as_json(**_: Any) -> None:
     """Our format instead of Celery's."""
     logs.set_up("celery", config().logs.level)
-    # Two lines per job, of which the job's row says more.
-    for name in ("celery.worker.strategy", "celery.app.trace"):
-        logging.getLogger(name).setLevel(logging.WARNING)
     # Two lines per job would drown everything else; what matters of a job is on its row.
     for chatty in ("celery.worker.strategy", "celery.app.trace", "kombu"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
