@@ -64,8 +64,9 @@ chaos: venv ## The long campaign: kill processes at every failpoint, remove driv
 clients: venv ## Standard clients (awscli, s5cmd, boto3, ...) against a live store
 	$(PYTHON) -m pytest --timeout 900 -m clients tests/clients
 
-conformance: venv ## One suite over every shard store and every policy
-	$(PYTHON) -m pytest $(PYTEST_FLAGS) tests/conformance
+conformance: venv ## A public S3 suite against a store of its own: SUITE=<git dir> KIT=<dir> [ARGS="-g copy"]
+	@[ -n "$(SUITE)" ] && [ -n "$(KIT)" ] || { echo "make conformance SUITE=<bare git directory of the suite> KIT=<directory of run_s3tests.sh> [ARGS=\"-g copy -n 2\"]" >&2; exit 2; }
+	$(PYTHON) -m tests.s3.suite "$(SUITE)" "$(KIT)" --arguments="$(ARGS)"
 
 lock: ## Resolve requirements/*.in afresh and pin the result
 	@bash requirements/lock.sh "$$($(FIND_PYTHON))"

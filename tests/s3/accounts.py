@@ -22,6 +22,7 @@ class Account:
     canonical_id: str
     display_name: str
     account_id: str
+    email: str
 
     def client(self, **options: object) -> BaseClient:
         """A boto3 client that never retries: a test sees every answer."""
@@ -47,7 +48,8 @@ def client_for(endpoint: str, access_key: str, secret_key: str, **options: objec
 
 def create_account(store: LocalStore, name: str) -> Account:
     """Make a tenant with a root key."""
-    made = store.manage_json("tenant", "create", name, "--email", f"{name}@example.com")
+    email = f"{name}@example.com"
+    made = store.manage_json("tenant", "create", name, "--email", email)
     return Account(
         endpoint=store.access.endpoint,
         access_key=str(made["access_key"]),
@@ -55,4 +57,5 @@ def create_account(store: LocalStore, name: str) -> Account:
         canonical_id=str(made["canonical_id"]),
         display_name=str(made["display_name"]),
         account_id=str(made["account_id"]),
+        email=email,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,7 @@ SETTINGS = {
     "OBJSTORE_PACKING_SEAL_AFTER_S": "30",
 }
 _numbers = itertools.count(1)
+_RUN = secrets.token_hex(4)
 
 
 @pytest.fixture(scope="session")
@@ -58,20 +60,16 @@ def raw(account: Account) -> Raw:
 
 
 @pytest.fixture
-def new_bucket(s3: BaseClient) -> Callable[[], str]:
-    """Make buckets with names no other test uses."""
-
-    def create() -> str:
-        name = f"bucket-{next(_numbers)}"
-        s3.create_bucket(Bucket=name)
-        return name
-
-    return create
+def name() -> str:
+    """A bucket name nobody uses."""
+    return f"bucket-{_RUN}-{next(_numbers)}"
 
 
 @pytest.fixture
-def bucket(new_bucket: Callable[[], str]) -> str:
-    return new_bucket()
+def bucket(s3: BaseClient, name: str) -> str:
+    """A fresh bucket."""
+    s3.create_bucket(Bucket=name)
+    return name
 
 
 @pytest.fixture

@@ -33,10 +33,10 @@ def test_a_canned_list_of_a_bucket_is_shown(s3, account, bucket) -> None:
     assert len(s3.get_bucket_acl(Bucket=bucket)["Grants"]) == 1
 
 
-def test_a_canned_list_is_given_at_creation(s3) -> None:
-    s3.create_bucket(Bucket="public-from-birth", ACL="public-read")
+def test_a_canned_list_is_given_at_creation(s3, name: str) -> None:
+    s3.create_bucket(Bucket=name, ACL="public-read")
 
-    assert (ALL_USERS, "READ") in grants(s3.get_bucket_acl(Bucket="public-from-birth"))
+    assert (ALL_USERS, "READ") in grants(s3.get_bucket_acl(Bucket=name))
 
 
 def test_a_list_of_an_object_leaves_the_object_as_it_was(s3, bucket) -> None:

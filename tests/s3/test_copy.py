@@ -174,12 +174,13 @@ def test_a_malformed_source_is_refused(raw, bucket, text: str) -> None:
 
 
 def test_a_strangers_object_is_not_copied(other_s3, filled) -> None:
-    other_s3.create_bucket(Bucket="others-target")
+    target = f"{filled}-target"
+    other_s3.create_bucket(Bucket=target)
 
     with refused(403, "AccessDenied"):
-        other_s3.copy_object(Bucket="others-target", Key="b", CopySource=source(filled))
+        other_s3.copy_object(Bucket=target, Key="b", CopySource=source(filled))
     with refused(403, "AccessDenied"):
-        other_s3.copy_object(Bucket="others-target", Key="b", CopySource=source(filled, "never"))
+        other_s3.copy_object(Bucket=target, Key="b", CopySource=source(filled, "never"))
 
 
 def test_conditions_on_the_source_fail_with_412(s3, filled) -> None:
