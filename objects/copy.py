@@ -31,10 +31,18 @@ MAX_COPY_BYTES = 5 << 30
 _ATTEMPTS = 5
 
 
-async def copy(store: Store, source: Found, target: Found, key: str, draft: Draft) -> Written:
+async def copy(
+    store: Store,
+    source: Found,
+    target: Found,
+    key: str,
+    draft: Draft,
+    *,
+    checksum_algorithm: str | None = None,
+) -> Written:
     """Make the source's version the latest version of `key` in the target's bucket.
 
-    `draft` says everything of the new version but its bytes; `draft.algorithm` asks for a checksum.
+    `draft` says everything of the new version but its bytes.
     """
     version, bucket = source.version, target.bucket
     assert version is not None
@@ -47,7 +55,7 @@ async def copy(store: Store, source: Found, target: Found, key: str, draft: Draf
     version_id = new_id()
     made = described(version_id, bucket, key, draft)
     row = Row("put", target, key, made, conditions=draft.conditions.as_json())
-    if _may_share(version, bucket.storage_policy) and _has(version, draft.algorithm):
+    if _may_share(version, bucket.storage_policy) and _has(version, checksum_algorithm):
         made["size"], made["etag"], made["checksums"] = (
             version.size,
             version.etag,
@@ -57,7 +65,7 @@ async def copy(store: Store, source: Found, target: Found, key: str, draft: Draf
     else:
         taken = await store.intake.take(
             Copied(store, source, 0, version.size),
-            draft,
+            replace(draft, algorithm=checksum_algorithm),
             policy=bucket.storage_policy,
             ack=bucket.ack,
             name=version_id,
@@ -107,7 +115,7 @@ async def part_copy(
             ack=bucket.ack,
             name=part_id,
         )
-        etag, checksum = taken.etag, taken.checksum
+        etag, checksum = taken.etag, taken.checksum or {}
         row = part_row(
             target, upload, part_id, number, size=taken.size, etag=etag, checksum=checksum
         )

@@ -240,26 +240,52 @@ async def drained(reading: read.Reading) -> bytes:
 @asynccontextmanager
 async def namespace(versioning: str = "") -> AsyncIterator[Namespace]:
     """A store on the configured database, with a tenant and a bucket of its own."""
+    async with _store() as (store, segments):
+        yield await _new_bucket(store, segments, await _new_tenant(store), versioning)
+
+
+@asynccontextmanager
+async def _store() -> AsyncIterator[tuple[Store, MemorySegments]]:
     settings = config()
     lanes = Lanes(settings.database)
     segments = MemorySegments(lanes)
     store = Store(settings, lanes, segments)
-    bucket = f"bucket-{random_hex(12)}"
     try:
-        created = await store.control(accounts.create_tenant, f"tenant-{random_hex(12)}")
-        made = await store.control(control.create, created.tenant.id, bucket, region="us-east-1")
-        if versioning:
-            await store.control(control.set_versioning, made.id, versioning)
-        yield Namespace(store, segments, created.access_key, bucket)
+        yield store, segments
     finally:
         await store.close()
 
 
-def in_namespace(story: Callable[[Namespace], Awaitable[T]], versioning: str = "") -> T:
-    """Run one story in a namespace of its own, for tests that are not coroutines themselves."""
+async def _new_tenant(store: Store) -> accounts.Created:
+    return await store.control(accounts.create_tenant, f"tenant-{random_hex(12)}")
 
-    async def run() -> T:
-        async with namespace(versioning) as space:
-            return await story(space)
 
-    return asyncio.run(run())
+async def _new_bucket(
+    store: Store, segments: MemorySegments, created: accounts.Created, versioning: str
+) -> Namespace:
+    bucket = f"bucket-{random_hex(12)}"
+    made = await store.control(control.create, created.tenant.id, bucket, region="us-east-1")
+    if versioning:
+        await store.control(control.set_versioning, made.id, versioning)
+    return Namespace(store, segments, created.access_key, bucket)
+
+
+class Stories:
+    """One store for the many examples of a property; each example gets a bucket of its own."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._opened = _store()
+        self._store, self._segments = self._runner.run(self._opened.__aenter__())
+        self._tenant = self._runner.run(_new_tenant(self._store))
+
+    def tell(self, story: Callable[[Namespace], Awaitable[T]], versioning: str = "") -> T:
+        async def told() -> T:
+            made = await _new_bucket(self._store, self._segments, self._tenant, versioning)
+            return await story(made)
+
+        return self._runner.run(told())
+
+    def close(self) -> None:
+        self._runner.run(self._opened.__aexit__(None, None, None))
+        self._runner.close()

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
-    from tests.support.namespace import Namespace
+    from tests.support.namespace import Namespace, Stories
 
 
 @pytest.fixture
@@ -22,6 +22,14 @@ async def space(module_database: str) -> AsyncIterator[Namespace]:
 async def versioned(module_database: str) -> AsyncIterator[Namespace]:
     async with _namespaces().namespace("Enabled") as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def stories(module_database: str) -> Iterator[Stories]:
+    """For properties: one store, a bucket per example."""
+    made = _namespaces().Stories()
+    yield made
+    made.close()
 
 
 def _namespaces():  # type: ignore[no-untyped-def]

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 
 import hypothesis.strategies as st
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 
 from core.errors import NoSuchKey, PreconditionFailed, StoreError
 from objects import listing
 from objects.draft import Conditions
 from objects.found import NONE
-from tests.support.namespace import Namespace, in_namespace
+from tests.support.namespace import Namespace, Stories
 
 KEYS = ("a", "a/", "b")
 ABSENT = "0" * 31 + "1"
@@ -168,16 +168,16 @@ async def compare(space: Namespace, model: Model) -> None:
     assert orphans[0][0] == 0
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40)
 @given(steps=STEPS)
-def test_versions_follow_the_rules(module_database: str, steps: list[tuple[str, str, int]]) -> None:
+def test_versions_follow_the_rules(stories: Stories, steps: list[tuple[str, str, int]]) -> None:
     async def story(space: Namespace) -> None:
         model = Model()
         for action, key, number in steps:
             await step(space, model, action, key, number)
         await compare(space, model)
 
-    in_namespace(story)
+    stories.tell(story)
 
 
 async def test_deleting_the_marker_brings_the_object_back(versioned: Namespace) -> None:
