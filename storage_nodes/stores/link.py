@@ -9,6 +9,7 @@ import hmac
 import logging
 import os
 import secrets
+import select
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
@@ -51,6 +52,16 @@ class Link:
         loop = asyncio.get_running_loop()
         sock, page = await loop.run_in_executor(None, _greet, path, drive, secret, timeout_s)
         return cls(sock, page)
+
+    def is_connected(self) -> bool:
+        """Whether the node is at the other end now; from any thread, ahead of the event loop."""
+        poll = select.poll()
+        try:
+            poll.register(self._sock, 0)
+        except ValueError:
+            # The loop closed it at this moment.
+            return False
+        return not poll.poll(0) and self.is_alive
 
     @property
     def load(self) -> int:

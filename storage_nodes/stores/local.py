@@ -248,7 +248,7 @@ class LocalShardFile:
         raise DriveFenced(f"The drive failed: {why}.", drive=self._store.drive) from error
 
     def _check(self) -> None:
-        if not self._link.is_alive:
+        if not self._link.is_connected():
             raise NodeUnreachable("The node that handed out the file has gone.", shard=self.name)
         page = self._link.page
         if page.stamp() == self._stamp and page.is_serving():

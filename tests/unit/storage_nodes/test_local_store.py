@@ -1,0 +1,267 @@
+"""What a holder of a descriptor owes before it counts a copy."""
+
+import asyncio
+import errno
+import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import pytest
+
+from core.errors import (
+    CapabilityRefused,
+    DriveFenced,
+    DriveFull,
+    DriveGone,
+    NodeUnreachable,
+    ShardMissing,
+)
+from storage_nodes.shard_name import ShardName
+from storage_nodes.stores.base import ShardStore
+from storage_nodes.stores.local import LocalShardStore
+from tests.support.disks import TestDisk
+from tests.support.nodes import RunningNode, eventually, running_node
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[RunningNode]:
+    """A node whose drive 0 stays healthy; drives 1.. are each one test's."""
+    with running_node(drives=6) as node:
+        yield node
+
+
+@pytest.fixture
+def own() -> Iterator[RunningNode]:
+    with running_node() as node:
+        yield node
+
+
+@pytest.fixture
+def name() -> ShardName:
+    return ShardName(uuid4(), 1, 0)
+
+
+@asynccontextmanager
+async def opened(
+    node: RunningNode, drive: int = 0, disk: TestDisk | None = None
+) -> AsyncIterator[LocalShardStore]:
+    store = LocalShardStore(
+        node.drives[drive],
+        socket=node.socket,
+        secret=node.key.secret,
+        timeout_s=60,
+        disk=disk,
+    )
+    yield store
+    await store.close()
+
+
+async def is_fenced(store: ShardStore) -> None:
+    """The node itself says so, to anybody."""
+    with pytest.raises(DriveFenced):
+        await store.create(ShardName(uuid4(), 1, 0), purpose="shard")
+
+
+async def test_a_removed_pack_does_not_count_as_durable(
+    shared: RunningNode, name: ShardName
+) -> None:
+    async with opened(shared) as store:
+        file = await store.create(name, purpose="pack", header=b"head")
+        (shared.paths[0] / name.path).unlink()
+
+        with pytest.raises(ShardMissing, match="removed"):
+            await file.write(4, [b"more"], sync=True)
+
+
+async def test_a_failed_fdatasync_fences_the_drive_at_its_node(
+    shared: RunningNode, name: ShardName
+) -> None:
+    disk = TestDisk()
+    async with opened(shared, 1, disk) as store, opened(shared, 1) as other:
+        file = await store.create(name, purpose="pack", header=b"head")
+        disk.fail("fdatasync", errno.EIO)
+        with pytest.raises(DriveFenced):
+            await file.write(4, [b"more"], sync=True)
+        disk.faults.clear()
+
+        await is_fenced(other)
+        with pytest.raises(ShardMissing, match="closed"):
+            await file.sync()
+
+
+async def test_a_failed_write_fences_the_drive(shared: RunningNode, name: ShardName) -> None:
+    disk = TestDisk()
+    async with opened(shared, 2, disk) as store:
+        file = await store.create(name, purpose="shard")
+        disk.fail("write", errno.EIO)
+        with pytest.raises(DriveFenced):
+            await file.write(0, [b"bytes"])
+
+        await is_fenced(store)
+
+
+async def test_a_fsync_without_space_fences_the_drive(shared: RunningNode, name: ShardName) -> None:
+    disk = TestDisk()
+    async with opened(shared, 3, disk) as store:
+        file = await store.create(name, purpose="shard")
+        disk.fail("fdatasync", errno.ENOSPC)
+        with pytest.raises(DriveFenced):
+            await file.sync()
+
+        await is_fenced(store)
+
+
+async def test_a_write_without_space_fences_nothing(shared: RunningNode, name: ShardName) -> None:
+    disk = TestDisk()
+    async with opened(shared, 0, disk) as store:
+        file = await store.create(name, purpose="shard")
+        disk.fail("write", errno.ENOSPC)
+        with pytest.raises(DriveFull):
+            await file.write(0, [b"bytes"])
+        disk.faults.clear()
+
+        await (await store.create(name, purpose="shard")).abandon()
+
+
+async def test_a_fence_stops_every_other_writer_before_it_counts(
+    shared: RunningNode, name: ShardName
+) -> None:
+    async with opened(shared, 4) as one, opened(shared, 4) as other:
+        file = await one.create(name, purpose="pack", header=b"head")
+        await other.report_error(name, errno.EIO)
+
+        with pytest.raises(DriveFenced):
+            await file.write(4, [b"more"], sync=True)
+
+
+async def test_readers_go_on_reading_a_fenced_drive(shared: RunningNode, name: ShardName) -> None:
+    async with opened(shared, 5) as store:
+        file = await store.create(name, purpose="pack", header=b"head")
+        reader = await store.open(name)
+        await store.report_error(name, errno.EIO)
+
+        assert await reader.read(0, 4) == b"head"
+        assert await (await store.open(name)).read(0, 4) == b"head"
+        await file.close()
+
+
+async def test_a_published_shard_was_synced_by_its_writer_too(
+    shared: RunningNode, name: ShardName
+) -> None:
+    disk = TestDisk()
+    async with opened(shared, 0, disk) as store:
+        file = await store.create(name, purpose="shard")
+        await file.write(0, [b"bytes"])
+        await file.publish()
+
+    assert [entry.split()[0] for entry in disk.trace] == ["write", "fdatasync"]
+
+
+async def test_a_reader_cannot_write(shared: RunningNode, name: ShardName) -> None:
+    async with opened(shared) as store:
+        await store.create(name, purpose="pack", header=b"head")
+        link = await store._quick_link()
+        _, fd = await link.ask("open", name, {}, timeout_s=60)
+        assert fd is not None
+        with pytest.raises(OSError):
+            os.write(fd, b"x")
+        os.close(fd)
+
+
+async def test_many_requests_at_once_get_their_own_answers(shared: RunningNode) -> None:
+    names = [ShardName(uuid4(), 1, index) for index in range(60)]
+    async with opened(shared) as store:
+
+        async def roundtrip(name: ShardName) -> bytes:
+            file = await store.create(name, purpose="shard")
+            await file.write(0, [str(name).encode()])
+            await file.publish()
+            reader = await store.open(name)
+            try:
+                return await reader.read(0, 100)
+            finally:
+                await reader.close()
+
+        found = await asyncio.gather(*map(roundtrip, names))
+
+    assert found == [str(name).encode() for name in names]
+
+
+async def test_an_operation_nobody_knows_is_refused(shared: RunningNode, name: ShardName) -> None:
+    async with opened(shared) as store:
+        link = await store._quick_link()
+        with pytest.raises(Exception, match="NotImplemented"):
+            await link.ask("format", name, {}, timeout_s=60)
+
+        assert await store.stat(name) is None
+
+
+async def test_a_client_without_the_key_gets_nothing(shared: RunningNode, name: ShardName) -> None:
+    store = LocalShardStore(shared.drives[0], socket=shared.socket, secret=bytes(32), timeout_s=60)
+    with pytest.raises(CapabilityRefused):
+        await store.stat(name)
+    await store.close()
+
+
+async def test_a_drive_the_node_does_not_have_is_gone(shared: RunningNode, name: ShardName) -> None:
+    store = LocalShardStore(uuid4(), socket=shared.socket, secret=shared.key.secret, timeout_s=60)
+    with pytest.raises(DriveGone):
+        await store.stat(name)
+    await store.close()
+
+
+async def test_no_node_no_drive(own: RunningNode, name: ShardName) -> None:
+    async with opened(own) as store:
+        file = await store.create(name, purpose="pack", header=b"head")
+        own.kill()
+
+        with pytest.raises(NodeUnreachable):
+            await file.write(4, [b"more"], sync=True)
+        with pytest.raises(NodeUnreachable):
+            await store.create(name, purpose="shard")
+
+
+async def test_after_a_restart_of_the_node_old_files_are_void_and_the_store_goes_on(
+    own: RunningNode, name: ShardName
+) -> None:
+    async with opened(own) as store:
+        file = await store.create(name, purpose="pack", header=b"head")
+        own.kill()
+        own.start()
+
+        with pytest.raises(NodeUnreachable):
+            await file.write(4, [b"more"], sync=True)
+        reader = await store.open(name)
+        assert await reader.read(0, 10) == b"head"
+
+
+async def test_a_drive_that_vanishes_and_comes_back_is_used_again_with_new_files(
+    own: RunningNode, name: ShardName
+) -> None:
+    async with opened(own) as store:
+        file = await store.create(name, purpose="pack", header=b"head")
+        reader = await store.open(name)
+        elsewhere = own.home / "elsewhere"
+        own.paths[0].rename(elsewhere)
+
+        await eventually(lambda: store.create(name, purpose="shard"), DriveGone)
+        with pytest.raises(DriveGone):
+            await file.write(4, [b"more"], sync=True)
+        with pytest.raises(DriveGone):
+            await reader.read(0, 4)
+
+        elsewhere.rename(own.paths[0])
+        await eventually(lambda: content(store, name), b"head")
+        with pytest.raises((DriveGone, DriveFenced)):
+            await file.write(4, [b"more"], sync=True)
+
+
+async def content(store: ShardStore, name: ShardName) -> bytes:
+    reader = await store.open(name)
+    try:
+        return await reader.read(0, 1 << 20)
+    finally:
+        await reader.close()
