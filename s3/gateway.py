@@ -83,7 +83,7 @@ class Gateway:
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         call = _new_call(scope, self._identity.next())
-        if call.raw_path in _PROBES and call.method in ("GET", "HEAD"):
+        if call.raw_path in _PROBES and self._is_probe(call):
             await self._answer_probe(call, send)
             return
         self._inflight += 1
@@ -129,6 +129,11 @@ class Gateway:
         if self._log is not None:
             self._log.write()
         return self._readiness.close()
+
+    def _is_probe(self, call: Call) -> bool:
+        """Whether this asks for the gateway's health, not for an object in a bucket's host."""
+        hosts = [value.decode("latin-1") for name, value in call.raw_headers if name == b"host"]
+        return call.method in ("GET", "HEAD") and not any(map(self._hosts.bucket, hosts))
 
     def _aim(self, call: Call) -> None:
         """Find out what the call is about, and which operation it means."""

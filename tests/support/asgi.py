@@ -1,4 +1,4 @@
-"""An ASGI client and a store of one tenant, for tests of the gateway without a network or database."""
+"""An ASGI client and a store of one tenant: the gateway without a network or database."""
 
 from __future__ import annotations
 
