@@ -125,6 +125,7 @@ class Packs:
                     _settle(answer.result())
                 raise
             except (SegmentClosed, QuorumNotMet):
+                pack.close()  # it has too few copies for this append: the next may have more
                 if attempt == ATTEMPTS:
                     raise
                 continue

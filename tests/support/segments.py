@@ -7,9 +7,10 @@ segments without a database (the SQL has tests of its own).
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from core.errors import DriveGone
+from storage_nodes.located import Located, Stored
 from storage_nodes.segment_rows import Whereabouts
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import Buffer, Purpose
@@ -197,5 +198,27 @@ class HandTimer:
             callback()
 
 
-def version_id() -> UUID:
-    return uuid4()
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the loop run until something holds."""
+    async with asyncio.timeout(60):
+        while not condition():  # noqa: ASYNC110 (plain values change: there is nothing to await)
+            await asyncio.sleep(0)
+
+
+def located(rows: MemoryRows, stored: Stored) -> Located:
+    """What a look-up would say of bytes that were just written."""
+    row = rows.rows[stored.segment_id]
+    return Located(
+        stored.segment_id,
+        row.layout,
+        row.state,
+        row.epoch,
+        row.drives,
+        row.size,
+        row.cell_size,
+        row.policy,
+        stored.offset,
+        stored.record_size,
+        0,
+        stored.length,
+    )
