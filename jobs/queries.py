@@ -110,6 +110,7 @@ RETURNING job.id
 
 # Rows never sent, per family as many as its queue has room for. Marked before they are published:
 # no row lock is held while Redis is spoken to, and what a crash loses in between, RESEND finds.
+# ANY(ARRAY(...)) and not a join: the planner would read the whole backlog to join a handful of ids.
 TAKE = """
 WITH open AS (
     SELECT f.name, f.room - (
@@ -125,8 +126,8 @@ WITH open AS (
         ORDER BY priority, run_at LIMIT greatest(open.room, 0) FOR UPDATE SKIP LOCKED
     ) d
 )
-UPDATE job SET sent_at = statement_timestamp() FROM due WHERE job.id = due.id
-RETURNING job.id, job.family, job.priority, job.run_at
+UPDATE job SET sent_at = statement_timestamp() WHERE id = ANY(ARRAY(SELECT id FROM due))
+RETURNING id, family, priority, run_at
 """
 
 RESEND = """
@@ -140,8 +141,8 @@ WITH due AS (
         ORDER BY sent_at LIMIT f.room FOR UPDATE SKIP LOCKED
     ) d
 )
-UPDATE job SET sent_at = statement_timestamp() FROM due WHERE job.id = due.id
-RETURNING job.id, job.family, job.priority, job.run_at
+UPDATE job SET sent_at = statement_timestamp() WHERE id = ANY(ARRAY(SELECT id FROM due))
+RETURNING id, family, priority, run_at
 """
 
 UNSEND = "UPDATE job SET sent_at = NULL WHERE id = ANY(%(ids)s) AND state = 'ready'"

@@ -12,7 +12,7 @@ from django.db import connection
 
 from core import clock, failpoints
 from core.errors import FailpointRaised
-from jobs import control
+from jobs import control, queries
 from jobs.catalogue import USAGE
 from jobs.enqueue import enqueue
 from jobs.lease import Lease
@@ -258,3 +258,25 @@ def test_owing_work_tells_whoever_listens():
 
     told = list(connection.connection.notifies(timeout=DEADLINE_S, stop_after=1))
     assert [notice.channel for notice in told] == ["job"]
+
+
+def test_taking_the_next_jobs_does_not_read_the_backlog():
+    with family("sent", window=10) as sent:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                """
+                INSERT INTO job (id, family, subject, key, state, priority, run_at, done, attempts,
+                                 token, owed_again, cancel_requested, last_error, detail)
+                SELECT gen_random_uuid(), %s, n::text, n::text, 'ready', 0, now(), 0, 0, 0, false,
+                       false, '', '{}' FROM generate_series(1, 20000) n
+                """,
+                [sent.name],
+            )
+            cursor.execute("ANALYZE job")
+            asked = {"families": [sent.name], "rooms": [sent.window], "after_s": 60}
+            for statement in (queries.TAKE, queries.RESEND):
+                cursor.execute(f"EXPLAIN {statement}", asked)
+                plan = "\n".join(line for (line,) in cursor.fetchall())
+
+                assert "Seq Scan on job " not in plan
+                assert "Seq Scan on job\n" not in plan
