@@ -39,6 +39,13 @@ def version_header(bucket: BucketView, wire_id: str | None) -> list[Header]:
     return [(b"x-amz-version-id", wire_id.encode())]
 
 
+def new_version_header(wire_id: str | None) -> list[Header]:
+    """Return x-amz-version-id of what was written; the null version is not named."""
+    if wire_id is None or wire_id == "null":
+        return []
+    return [(b"x-amz-version-id", wire_id.encode())]
+
+
 def described(version: VersionView, bucket: BucketView) -> list[Header]:
     """Return every header of a version that no request parameter changes."""
     headers: list[Header] = [

@@ -81,6 +81,9 @@ class Gate:
         """
         operation = call.operation
         call.signature = call.caller = call.payload_sha256 = None
+        if operation.public:
+            # Browsers ask by themselves: unsigned, or by the URL that was presigned for a GET.
+            return
         try:
             claim, payload_hash = self._claim(call, repeated)
         except StoreError:
@@ -98,8 +101,6 @@ class Gate:
         call.found = found
         if claim is not None:
             self._authenticate(call, claim, payload_hash, found.caller)
-        if operation.public:
-            return
         judge(operation, call, found)
         found.check = _Recheck(operation, call)
 

@@ -9,7 +9,7 @@ from core.errors import (
     OperationNotImplemented,
     UnexpectedContent,
 )
-from objects import acl
+from objects import tagging
 from objects.store import Store
 from s3.bodies import read_document
 from s3.controlling import change
@@ -53,7 +53,7 @@ async def put_object_acl(call: Call, store: Store) -> Reply:
     version = existing(call)
     name = await _asked(call, OBJECT_CANNED)
     check_acl(call.found.bucket, name)
-    await acl.put(store, call.found, call.key, name)
+    await tagging.amend(store, call.found, call.key, {"acl": name})
     return Reply(200, version_header(call.found.bucket, version.wire_id))
 
 

@@ -26,7 +26,7 @@ from objects.found import DATA, Question
 from objects.store import Store
 from s3 import drafts
 from s3.conditions import SOURCE_HEADERS, judge_source
-from s3.described import version_header
+from s3.described import new_version_header
 from s3.handlers.parts import part_number
 from s3.permission import may_in, require_in
 from s3.shapes.copying import copy_object_result, copy_part_result
@@ -107,7 +107,7 @@ async def copy_object(call: Call, store: Store) -> Reply:
     )
     return xml_reply(
         document,
-        headers=version_header(call.found.bucket, written.version_id) + _source_version(found),
+        headers=new_version_header(written.version_id) + _source_version(found),
     )
 
 

@@ -8,7 +8,7 @@ from core.streams import read_all
 from objects import multipart
 from objects.store import Store
 from s3 import drafts, xml
-from s3.described import version_header
+from s3.described import new_version_header
 from s3.handlers.listing import owner_of
 from s3.paging import limit, number
 from s3.shapes import multipart as shapes
@@ -88,7 +88,7 @@ async def complete_multipart_upload(call: Call, store: Store) -> Reply:
         checksums={stored["algorithm"]: stored["value"]} if stored else {},
         checksum_type=stored["type"] if stored else None,
     )
-    return xml_reply(document, headers=version_header(call.found.bucket, written.version_id))
+    return xml_reply(document, headers=new_version_header(written.version_id))
 
 
 def _whole_checksum(call: Call) -> tuple[str, str] | None:

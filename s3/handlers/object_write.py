@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from objects import delete, write
 from objects.store import Store
 from s3 import drafts
-from s3.described import version_header
+from s3.described import new_version_header, version_header
 from s3.wire import Call, Header, Reply
 
 
@@ -14,8 +14,7 @@ async def put_object(call: Call, store: Store) -> Reply:
     written = await write.put(store, call.found, call.key, call.body, drafts.put_draft(call))
     headers: list[Header] = [(b"etag", f'"{written.etag}"'.encode())]
     headers += checksum_echo(written.checksums)
-    if written.version_id is not None:
-        headers += version_header(call.found.bucket, written.version_id)
+    headers += new_version_header(written.version_id)
     return Reply(200, headers)
 
 

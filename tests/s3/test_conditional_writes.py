@@ -118,6 +118,13 @@ def test_a_conditional_delete_of_nothing_succeeds(raw, bucket, headers) -> None:
     assert raw("DELETE", f"/{bucket}/a", headers=headers).status == 204
 
 
+def test_a_conditional_delete_of_nothing_leaves_no_marker(s3, versioned) -> None:
+    answer = s3.delete_object(Bucket=versioned, Key="a", IfMatch="*")
+
+    assert "DeleteMarker" not in answer
+    assert "DeleteMarkers" not in s3.list_object_versions(Bucket=versioned)
+
+
 def test_a_delete_obeys_size_and_time(s3, raw, bucket) -> None:
     put(s3, bucket)
     modified = s3.head_object(Bucket=bucket, Key="a")["ResponseMetadata"]["HTTPHeaders"][

@@ -101,6 +101,14 @@ def test_a_form_upload_is_not_implemented(raw, bucket) -> None:
     assert raw("POST", f"/{bucket}").status == 501
 
 
+def test_a_preflight_of_a_presigned_address_is_answered_alike(raw, s3, bucket) -> None:
+    address = s3.generate_presigned_url("get_object", Params={"Bucket": bucket, "Key": "a"})
+
+    answer = raw.unsigned("OPTIONS", address.removeprefix(raw.endpoint))
+
+    assert (answer.status, answer.code) == (400, "BadRequest")
+
+
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
