@@ -145,7 +145,8 @@ BEGIN
     IF result.outcome IS NOT NULL THEN
         RETURN result;
     END IF;
-    IF versioning = '' THEN
+    -- A condition upon nothing deletes nothing: no marker is made either.
+    IF versioning = '' OR old.id IS NULL AND conditions IS NOT NULL THEN
         RETURN remove_version(old, moment);
     END IF;
     result := ROW('done', (body ->> 'id')::uuid, nextval('version_seq'),
