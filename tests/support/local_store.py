@@ -83,6 +83,10 @@ class LocalStore:
             )
         self.wait_until_ready()
 
+    def has_runner(self) -> bool:
+        """Is a runner of ours alive?"""
+        return self._runner is not None and self._runner.poll() is None
+
     def is_ready(self) -> bool:
         """Does `/ready` say so now?"""
         return _status(f"http://127.0.0.1:{self._ports[0]}/ready") == 200
