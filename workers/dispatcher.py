@@ -17,6 +17,7 @@ from core import clock, failpoints
 from core.config import config
 from jobs import queries
 from jobs.catalogue import FAMILIES
+from workers.gauges import Gauges
 from workers.tasks import Due, publish
 
 log = logging.getLogger(__name__)
@@ -95,12 +96,13 @@ class Dispatcher:
 
 def run(stop: threading.Event, dispatcher: Dispatcher | None = None) -> None:
     """Dispatch until `stop` is set; failures of PostgreSQL or Redis are waited out."""
-    dispatcher = dispatcher or Dispatcher()
+    dispatcher, gauges = dispatcher or Dispatcher(), Gauges()
     while not stop.is_set():
         try:
             _listen()
             while not stop.is_set():
                 dispatcher.round()
+                gauges.keep()
                 _wait_for_notice(config().jobs.poll_s)
         except Exception as why:
             log.warning("dispatcher starts over", extra={"why": f"{type(why).__name__}: {why}"})

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from django.db import Error, connection
 
-from core import clock
+from core import clock, metrics
 from core.config import config
 from core.errors import LeaseLost, StoreError
 from jobs.lease import Lease
@@ -48,7 +48,9 @@ def run_job(job_id: UUID, pace: Pace | None = None) -> str:
     pace = pace or Pace(save_every_s=config().jobs.save_every_s)
     try:
         with renewals.hold(lease):
-            return _Run(lease, pace).outcome()
+            ended = _Run(lease, pace).outcome()
+        metrics.jobs_done.add((lease.family.name, ended))
+        return ended
     except LeaseLost:
         log.warning("lease lost", extra={"family": lease.family.name, "job": str(job_id)})
         return "lost"

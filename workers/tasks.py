@@ -15,6 +15,8 @@ from uuid import UUID
 from celery import Task, current_app, shared_task
 from django.db import close_old_connections
 
+from core import clock, metrics
+from core.config import config
 from jobs.catalogue import FAMILIES, Family
 from workers.runner import run_job
 
@@ -35,8 +37,20 @@ def _task(family: Family) -> Task:
             run_job(UUID(job_id))
         finally:
             close_old_connections()
+            _write_metrics()
 
     return run
+
+
+_written = 0.0
+
+
+def _write_metrics() -> None:
+    global _written
+    now, settings = clock.monotonic(), config()
+    if now - _written >= settings.metrics.write_every_s:
+        _written = now
+        metrics.write(settings.home / "run" / "metrics", "worker")
 
 
 TASKS: dict[str, Task] = {family.name: _task(family) for family in FAMILIES.values()}

@@ -10,6 +10,7 @@ from redis import Redis
 from core.names import new_id
 from jobs.catalogue import FAMILIES, USAGE
 from objstore_site.celery import app
+from workers.registry import HANDLERS
 from workers.tasks import TASKS, Due, publish
 
 
@@ -49,3 +50,7 @@ def test_a_published_job_lies_in_its_familys_queue(redis_url: str):
         (message,) = redis.lrange(prefix + USAGE.queue, 0, -1)
     assert json.loads(message)["headers"]["task"] == USAGE.task
     assert str(one) in json.loads(message)["headers"]["argsrepr"]
+
+
+def test_every_family_has_a_handler():
+    assert set(HANDLERS) >= set(FAMILIES)

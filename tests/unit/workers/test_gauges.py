@@ -1,0 +1,46 @@
+"""Gauges say what the rows say."""
+
+from __future__ import annotations
+
+import pytest
+
+from buckets import control
+from core import metrics
+from jobs import queries
+from jobs.catalogue import USAGE
+from tenants import accounts
+from tests.support.work import owe
+from workers.gauges import measure
+
+pytestmark = pytest.mark.django_db
+
+
+def test_waiting_jobs_are_counted_by_family_and_state():
+    owe(USAGE, "a")
+    owe(USAGE, "b")
+
+    measure()
+
+    assert metrics.jobs_waiting.value(("usage", "ready")) == 2
+    assert metrics.jobs_waiting.value(("usage", "leased")) == 0
+
+
+def test_usage_is_told_per_bucket():
+    tenant = accounts.create_tenant("acme").tenant
+    bucket = control.create(tenant.id, "photos", region="r")
+    queries.changed(
+        "INSERT INTO usage (bucket_id, bytes, objects, versions) VALUES (%(id)s, 7, 2, 2)"
+        " ON CONFLICT (bucket_id) DO UPDATE SET bytes = 7, objects = 2",
+        id=bucket.id,
+    )
+
+    measure()
+
+    assert metrics.bytes_stored.value(("photos",)) == 7
+    assert metrics.objects_stored.value(("photos",)) == 2
+
+
+def test_nothing_sealed_means_no_lag():
+    measure()
+
+    assert metrics.encode_lag.value() == 0.0
