@@ -15,10 +15,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, sleep
-from uuid import UUID
+from uuid import UUID, uuid4
+
+import psycopg
 
 from core import config as configuration
 from storage_nodes.node import keyfile
+from storage_nodes.node.host import this_host
 from storage_nodes.node.identity import format_drive
 from storage_nodes.stores.http import HttpNode, HttpShardStore
 from storage_nodes.stores.local import LocalShardStore
@@ -41,7 +44,9 @@ class RunningNode:
         settings: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home
+        self.id = uuid4()
         self.name = name
+        self.zone = f"zone of {name}"
         self.settings = {**SETTINGS, "OBJSTORE_HOME": str(home), **(settings or {})}
         self.key = keyfile.load_or_create(home / "keys" / "node.key")
         self.paths = [home / "drives" / name / f"drive-{n}" for n in range(1, drives + 1)]
@@ -143,6 +148,26 @@ def running_node(
     finally:
         node.kill()
         shutil.rmtree(home, ignore_errors=True)
+
+
+def make_known(rows: psycopg.Connection[tuple[object, ...]], node: RunningNode) -> list[int]:
+    """What registration writes into the database, for async tests; the drives' numbers."""
+    zone = ("insert into zone (name) values (%s) on conflict (name) do nothing", [node.zone])
+    rows.execute(*zone)
+    rows.execute(
+        "insert into node (id, name, zone_id, address, socket, host)"
+        " select %s, %s, id, %s, %s, %s from zone where name = %s",
+        [node.id, node.name, node.address, str(node.socket), this_host(), node.zone],
+    )
+    with rows.cursor() as cursor:
+        for uuid, path in zip(node.drives, node.paths, strict=True):
+            cursor.execute(
+                "insert into drive (uuid, node_id, path, size_bytes, free_bytes, device)"
+                " values (%s, %s, %s, 1::bigint << 40, 1::bigint << 39, 1)",
+                [uuid, node.id, str(path)],
+            )
+        cursor.execute("select id from drive where node_id = %s order by path", [node.id])
+        return [int(str(number)) for (number,) in cursor]
 
 
 def wait_until(condition, within_s: float = WITHIN_S) -> None:  # type: ignore[no-untyped-def]
