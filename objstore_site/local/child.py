@@ -45,6 +45,8 @@ class Child:
     start_again_at: float = 0.0
     # Where in the log the present process began.
     log_offset: int = 0
+    # The processes it runs itself: Granian's and Celery's workers.
+    workers: frozenset[int] = frozenset()
 
     def start(self) -> None:
         """Start it, its output to its log."""
@@ -64,6 +66,7 @@ class Child:
             )
         self.started_at = monotonic()
         self.start_again_at = 0.0
+        self.workers = frozenset()
 
     def death(self) -> str | None:
         """How it died, told once; what is left of its group is ended and a new start is planned."""
@@ -79,6 +82,13 @@ class Child:
         self.start_again_at = monotonic() + self.backoff_s()
         self.deaths += 1
         return f"killed by {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+
+    def lost_workers(self) -> list[int]:
+        """Workers of its own that ended since the last look; it starts others by itself."""
+        if self.process is None:
+            return []
+        before, self.workers = self.workers, _children(self.process.pid)
+        return sorted(before - self.workers)
 
     def backoff_s(self) -> float:
         """How long to wait before the next start."""
@@ -124,6 +134,14 @@ class Child:
         assert self.process is not None
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.process.pid, signal.SIGKILL)
+
+
+def _children(pid: int) -> frozenset[int]:
+    """The processes this one started; none where the kernel does not tell."""
+    try:
+        return frozenset(map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split()))
+    except OSError:
+        return frozenset()
 
 
 def _exceptions(lines: list[str]) -> list[str]:

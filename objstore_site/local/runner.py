@@ -156,6 +156,9 @@ class Runner:
     def _supervise(self) -> None:
         while not self._stops:
             self._restart_the_dead()
+            for child in self.children:
+                for pid in child.lost_workers():
+                    self.terminal.step(child.name, f"worker {pid} died; it starts another")
             self._sleep(LOOK_EVERY_S)
 
     def _restart_the_dead(self) -> None:
