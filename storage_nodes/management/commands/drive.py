@@ -1,4 +1,4 @@
-"""`manage.py drive list|weight|clear-fence`: what an operator decides about single drives."""
+"""`manage.py drive list|weight|clear-fence|remove`: what an operator decides about single drives."""
 
 import asyncio
 
@@ -25,6 +25,8 @@ class Command(NounCommand):
         weight.add_argument("weight", type=float)
         clear = self.verb("clear-fence", self.clear_fence, "Let a fenced drive be written again.")
         clear.add_argument("drive", help="number, identity or path")
+        remove = self.verb("remove", self.remove, "Give up a drive that is gone, for good.")
+        remove.add_argument("drive", help="number, identity or path")
 
     def list(self, options: Options) -> Answer:
         drives = Drive.objects.select_related("node__zone").order_by("node__name", "path")
@@ -49,6 +51,18 @@ class Command(NounCommand):
                 state=Drive.State.DRAINING if drive.draining else Drive.State.ACTIVE, reason=""
             )
             audit.record("command", "drive.clear_fence", str(drive.pk), was=drive.reason)
+        return cluster.drive_line(_drive(str(drive.pk)))
+
+    def remove(self, options: Options) -> Answer:
+        drive = _drive(options["drive"])
+        with transaction.atomic():
+            # Its shards are owed to repair since it is gone, and stay owed.
+            gone = Drive.objects.filter(pk=drive.pk, state=Drive.State.GONE)
+            if not gone.update(state=Drive.State.REMOVED):
+                raise CommandError(
+                    f"Only a drive that is gone can be removed; this one is {drive.state}."
+                )
+            audit.record("command", "drive.remove", str(drive.pk), path=drive.path)
         return cluster.drive_line(_drive(str(drive.pk)))
 
 

@@ -1,6 +1,7 @@
 """`manage.py cluster` and `manage.py drive`: what an operator is told and may decide."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from io import StringIO
@@ -205,6 +206,27 @@ def test_a_weight_that_is_none_is_refused(three_zones: list[Drive], weight: str)
 def test_a_drive_nobody_knows_is_one_sentence(three_zones: list[Drive], drive: str) -> None:
     with pytest.raises(CommandError, match="There is no drive"):
         run("drive", "weight", drive, "1")
+
+
+def test_a_dead_disk_is_replaced_by_a_new_drive_at_its_path(three_zones: list[Drive]) -> None:
+    dead = three_zones[0]
+    shutil.rmtree(dead.path)
+    Drive.objects.filter(pk=dead.pk).update(state="gone")
+    run("drive", "remove", str(dead.pk))
+    found = run_json(
+        *("cluster", "register", "node-1", "--zone", "zone-1"),
+        *("--address", "http://127.0.0.1:9101", "--drives", dead.path),
+    )
+
+    assert found["missing"] == []
+    assert found["drives"][dead.path] != dead.pk
+    dead.refresh_from_db()
+    assert dead.state == "removed"
+
+
+def test_a_drive_that_is_not_gone_is_not_removed(three_zones: list[Drive]) -> None:
+    with pytest.raises(CommandError, match="this one is active"):
+        run("drive", "remove", str(three_zones[0].pk))
 
 
 @pytest.mark.cluster
