@@ -19,6 +19,8 @@ log = logging.getLogger(__name__)
 # The same shard is not reported again for so long; it is read around meanwhile.
 QUIET_S = 10.0
 LIMIT = 4096
+# One that was merely slower than the others is asked again sooner.
+SLOW_S = 1.0
 
 State = Literal["missing", "corrupt"]
 
@@ -41,11 +43,11 @@ class Damage:
             return False
         return self._until.get((segment_id, epoch, index), 0.0) > clock.monotonic()
 
-    def pass_over(self, segment_id: UUID, epoch: int, index: int) -> None:
+    def pass_over(self, segment_id: UUID, epoch: int, index: int, for_s: float = QUIET_S) -> None:
         """Its drive does not answer: not the shard's fault, but others are quicker for a while."""
         if len(self._until) >= LIMIT:
             self._until.clear()
-        self._until[segment_id, epoch, index] = clock.monotonic() + QUIET_S
+        self._until[segment_id, epoch, index] = clock.monotonic() + for_s
 
     def noticed(self, segment_id: UUID, epoch: int, index: int, state: State) -> None:
         """Remember it, and owe a repair."""

@@ -22,10 +22,10 @@ class Pace:
     """What reads usually take here: hedging begins beyond the 95th percentile of the last ones."""
 
     def __init__(self, min_hedge_s: float = MIN_HEDGE_S) -> None:
-        self._min_hedge_s = min_hedge_s
+        self._min_hedge_s = max(min_hedge_s, MIN_HEDGE_S)
         self._samples: deque[float] = deque(maxlen=_SAMPLES)
         self._since = 0
-        self.hedge_s = max(min_hedge_s, MIN_HEDGE_S)
+        self.hedge_s = self._min_hedge_s
 
     def add(self, seconds: float) -> None:
         self._samples.append(seconds)

@@ -9,21 +9,25 @@ NotEnoughShards, never wrong bytes.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from time import perf_counter
 
 from core.errors import NotEnoughShards, ShardCorrupt, StaleEpoch, StoreError
-from storage_nodes.damage import Damage
+from storage_nodes.damage import SLOW_S, Damage
 from storage_nodes.located import Located
 from storage_nodes.pack_format import RECORD_HEADER, SegmentRecords
 from storage_nodes.race import Pace
 from storage_nodes.shard_file import HEADER_SIZE
-from storage_nodes.shard_reads import ShardReads
+from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_reads import OpenShard, ShardReads
 from storage_nodes.striping import BLOCK
 from storage_nodes.window import Rows, Window, striping_of
 
 # Up to this many bytes are copied out of the page cache without a thread: the hop is dearer.
 INLINE_BYTES = 1 << 20
+# Shards that take longer to open than this (or than most do) are decoded around.
+OPEN_HEDGE_S = 0.2
 
 Refresh = Callable[[], Awaitable[Located | None]]
 _ReadKey = tuple[object, int, int, int, int]
@@ -37,6 +41,8 @@ class Reader:
         self._rows = rows
         self._damage = damage
         self._pace = pace
+        # Opening asks the node's daemon, reading does not: each has its own idea of slow.
+        self._open_pace = Pace(OPEN_HEDGE_S)
         self._cold: dict[_ReadKey, asyncio.Task[bytes]] = {}
 
     async def read(
@@ -91,6 +97,22 @@ class Reader:
     def is_known_bad(self, located: Located, index: int) -> bool:
         """Was this shard found broken or out of reach a moment ago?"""
         return self._damage.is_known(located.segment_id, located.epoch, index)
+
+    async def open_in_time(self, located: Located, indexes: Sequence[int]) -> dict[int, OpenShard]:
+        """Coded shards with their checksums, those that can be had before others would be asked."""
+        length = striping_of(located).shard_length
+        opening = {}
+        for index in indexes:
+            name = ShardName(located.segment_id, located.epoch, index)
+            footed = self.shards.footed(name, located.drives[index], length)
+            opening[asyncio.create_task(footed)] = index
+        began = perf_counter()
+        done, late = await asyncio.wait(opening, timeout=self._open_pace.hedge_s)
+        self._open_pace.add(perf_counter() - began)
+        for task in late:
+            task.cancel()
+            self._damage.pass_over(located.segment_id, located.epoch, opening[task], for_s=SLOW_S)
+        return {opening[task]: task.result() for task in done if task.exception() is None}
 
     async def read_thoroughly(self, located: Located, start: int, stop: int) -> bytes:
         """Ask every drive that can help; follow the segment once if it has moved."""

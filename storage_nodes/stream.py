@@ -17,7 +17,6 @@ from storage_nodes.located import Located
 from storage_nodes.policy import policy
 from storage_nodes.reader import Reader
 from storage_nodes.shard_file import HEADER_SIZE
-from storage_nodes.shard_name import ShardName
 from storage_nodes.shard_reads import OpenShard
 from storage_nodes.striping import BLOCK
 from storage_nodes.window import striping_of
@@ -121,22 +120,21 @@ class Stream:
     async def _data_shards(self, located: Located) -> list[OpenShard] | None:
         """All data shards with their checksums at hand, or None when one is not to be had."""
         reads = self._reader.shards
-        needed = policy(located.policy).needed
-        length = striping_of(located).shard_length
-        found = []
-        for index in range(needed):
+        found: dict[int, OpenShard] = {}
+        missing = []
+        for index in range(policy(located.policy).needed):
             drive_id = located.drives[index]
             if drive_id == 0 or self._reader.is_known_bad(located, index):
                 return None
             shard = reads.cached(located.segment_id, located.epoch, index, drive_id)
             if shard is None or shard.footer is None:
-                name = ShardName(located.segment_id, located.epoch, index)
-                try:
-                    shard = await reads.footed(name, drive_id, length)
-                except (StoreError, OSError):
-                    return None
-            found.append(shard)
-        return found
+                missing.append(index)
+            else:
+                found[index] = shard
+        if missing:
+            found.update(await self._reader.open_in_time(located, missing))
+        needed = policy(located.policy).needed
+        return [found[index] for index in range(needed)] if len(found) == needed else None
 
 
 def windows(

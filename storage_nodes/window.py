@@ -22,7 +22,7 @@ from core.errors import (
     StoreError,
 )
 from storage_nodes.coding import coder
-from storage_nodes.damage import Damage, State
+from storage_nodes.damage import SLOW_S, Damage, State
 from storage_nodes.located import Located
 from storage_nodes.policy import policy
 from storage_nodes.race import Pace, first_answers
@@ -156,9 +156,14 @@ class Window:
         attempts: list[tuple[str, Callable[[], Awaitable[bytes]]]] = [
             ("decoded", lambda: self._decoded(index, first, last))
         ]
-        if self.located.drives[index] and not self._is_known(index):
-            attempts.insert(0, ("read", lambda: self._range(index, first, last)))
+        if self.located.drives[index]:
+            # What was broken a moment ago is the last resort: it may be mended by now.
+            turn = 1 if self._is_known(index) else 0
+            attempts.insert(turn, ("read", lambda: self._range(index, first, last)))
         answers = await first_answers(1, attempts, hedge_s=self._pace.hedge_s)
+        if "decoded" in answers and not self._is_known(index):
+            # It did not fail, it was slow: the next ranges need not wait to learn that.
+            self._damage.pass_over(self.located.segment_id, self.located.epoch, index, for_s=SLOW_S)
         return next(iter(answers.values()))
 
     async def _decoded(self, lost: int, first: int, last: int) -> bytes:

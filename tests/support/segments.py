@@ -13,7 +13,7 @@ from core.errors import DriveGone
 from storage_nodes.located import Located, Stored
 from storage_nodes.segment_rows import Whereabouts
 from storage_nodes.shard_name import ShardName
-from storage_nodes.stores.base import Buffer, Purpose
+from storage_nodes.stores.base import Buffer, Purpose, ShardReader
 from storage_nodes.stores.memory import MemoryShardFile, MemoryShardStore
 
 
@@ -63,7 +63,9 @@ class GatedStore(MemoryShardStore):
         self.gate = asyncio.Event()
         self.gate.set()
         self.failing: BaseException | None = None
+        self.hang_reads = False
         self.writes = 0
+        self.opens = 0
 
     def fail_if_told(self) -> None:
         if self.failing is not None:
@@ -81,6 +83,30 @@ class GatedStore(MemoryShardStore):
         self.fail_if_told()
         inner = await super().create(name, purpose=purpose, size_bytes=size_bytes, header=header)
         return GatedFile(inner, self)
+
+    async def open(self, name: ShardName) -> ShardReader:  # type: ignore[override]  # likewise
+        await self.gate.wait()
+        self.opens += 1
+        inner = await super().open(name)
+        return HangingReader(inner) if self.hang_reads else inner
+
+
+class HangingReader:
+    """A reader whose drive has stopped answering."""
+
+    def __init__(self, inner: ShardReader) -> None:
+        self.name = inner.name
+        self.size = inner.size
+
+    async def read(self, offset: int, length: int) -> bytes:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    def read_now(self, offset: int, length: int) -> bytes | None:
+        return None
+
+    async def close(self) -> None:
+        return None
 
 
 class MemoryFleet:
