@@ -23,7 +23,7 @@ from core.errors import (
 )
 from core.ranges import ByteRange
 from core.streams import Whole
-from objects import multipart
+from objects import multipart, queries
 from objects.draft import UNCONDITIONAL, Conditions, Draft, Written
 from objects.found import NONE
 from tests.support.namespace import Namespace, namespace
@@ -234,6 +234,26 @@ async def test_concurrent_completes_make_one_version(versioned: Namespace) -> No
         versioned.bucket,
     )
     assert rows == [(1,)]
+
+
+async def test_a_complete_that_reads_between_another_s_steps_gets_its_answer(
+    space: Namespace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upload = await begin(space)
+    part = await upload.send(1, b"x")
+    read = queries.parts_numbered
+
+    async def read_late(*arguments: Any) -> Any:
+        monkeypatch.setattr(queries, "parts_numbered", read)
+        sent = await read(*arguments)
+        await upload.complete(part)
+        return sent
+
+    monkeypatch.setattr(queries, "parts_numbered", read_late)
+
+    written = await upload.complete(part)
+
+    assert written == await upload.complete(part)
 
 
 async def test_of_complete_and_abort_one_wins(space: Namespace) -> None:
