@@ -158,10 +158,14 @@ async def complete(
     assert bucket is not None
     version_id = new_id()
     for _ in range(_ATTEMPTS):
+        # The parts first: an upload found open afterwards had them then, and a completed one has
+        # none any more.
+        sent = await queries.parts_numbered(
+            store.lanes, wire.upload_id(upload_id), [part.number for part in parts]
+        )
         upload = await _upload(store, found, key, upload_id)
         if upload.state == "completed":
             return await _answer_again(store, upload, parts)
-        sent = await queries.parts_numbered(store.lanes, upload.id, [part.number for part in parts])
         assembled = assembly.assemble(
             upload, parts, sent, part_min_bytes=store.config.limits.part_min_bytes
         )

@@ -245,9 +245,8 @@ async def test_a_complete_that_reads_between_another_s_steps_gets_its_answer(
 
     async def read_late(*arguments: Any) -> Any:
         monkeypatch.setattr(queries, "parts_numbered", read)
-        sent = await read(*arguments)
         await upload.complete(part)
-        return sent
+        return await read(*arguments)
 
     monkeypatch.setattr(queries, "parts_numbered", read_late)
 
