@@ -167,7 +167,7 @@ class Limits:
     part_min_bytes: int = setting("5MiB", "Smallest part of a multipart upload but the last.", kind=text.size)
     metadata_bytes: int = setting("2KiB", "User metadata of one object, names and values.", kind=text.size)
     xml_bytes: int = setting("2MiB", "Largest XML request body.", kind=text.size)
-    header_bytes: int = setting("16KiB", "Headers of one request.", kind=text.size)
+    header_bytes: int = setting("16KiB", "Header values of one request.", kind=text.size)
     buckets: int = setting("1000", "Buckets of one tenant.", kind=text.positive)
 
 

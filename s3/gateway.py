@@ -20,7 +20,7 @@ from typing import Any
 
 from core import metrics
 from core.config import Config, config
-from core.errors import InvalidRequest, SlowDown, StoreError
+from core.errors import InvalidRequest, RequestHeaderSectionTooLarge, SlowDown, StoreError
 from core.logs import set_up
 from objects.store import Store
 from s3 import target
@@ -41,7 +41,7 @@ Find = Callable[[str, Level, dict[str, str], dict[str, str]], Operation]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
 
 # What an error's answer reads away first, so that a client still sending gets to see it.
-_DRAIN_BYTES = 4 << 20
+_DRAIN_BYTES = 16 << 20
 # Two of these name one request differently to two readers.
 _ONCE = frozenset({"host", "content-length", "transfer-encoding"})
 _NOT_REPEATED: frozenset[str] = frozenset()
@@ -71,12 +71,15 @@ class Gateway:
         self._find = find
         self._hosts = target.Hosts(settings.s3.domains)
         self._gate = Gate(settings.s3)
-        self._intake = Intake(settings.limits, Watch(settings.s3.idle_timeout_s))
+        self._intake = Intake(
+            settings.limits, Watch(settings.s3.idle_timeout_s), settings.home / "tmp"
+        )
         self._identity = Identity()
         self._envelope = Envelope(self._identity)
         self._log = access_log
         self._readiness = Readiness(store, settings.redis.url)
         self._inflight_cap = settings.s3.inflight
+        self._header_bytes = settings.limits.header_bytes
         self._retry_after_s = settings.s3.retry_after_s
         self._inflight = 0
 
@@ -93,7 +96,7 @@ class Gateway:
         status = _BROKEN
         try:
             try:
-                repeated = _read_headers(call, scope["headers"])
+                repeated = _read_headers(call, self._header_bytes)
                 if self._inflight > self._inflight_cap:
                     metrics.rate_rejected.add()
                     raise SlowDown()
@@ -272,21 +275,25 @@ def _new_call(scope: Scope, request_id: str) -> Call:
     return call
 
 
-def _read_headers(call: Call, raw: list[Header]) -> frozenset[str]:
+def _read_headers(call: Call, limit: int) -> frozenset[str]:
     """Fill in `headers`; the names of those that came more than once.
 
     Names of our own are for our own machines: from outside they are dropped.
     """
     headers = call.headers
     repeated: set[str] | None = None
-    for raw_name, raw_value in raw:
+    size = 0
+    for raw_name, raw_value in call.raw_headers:
         name = raw_name.decode("latin-1")
+        size += len(raw_value)
         if name in headers:
             repeated = repeated or set()
             repeated.add(name)
             headers[name] = f"{headers[name]},{raw_value.decode('latin-1')}"
         elif not name.startswith("x-objstore-"):
             headers[name] = raw_value.decode("latin-1")
+    if size > limit:
+        raise RequestHeaderSectionTooLarge(max_header_size_allowed=limit)
     if repeated is None:
         return _NOT_REPEATED
     if not repeated.isdisjoint(_ONCE):

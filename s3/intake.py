@@ -8,6 +8,8 @@ Called after the gate: only then is the first byte read, which is what answers `
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from core import checksums, sigv4
 from core.config import Limits
 from core.errors import (
@@ -16,9 +18,10 @@ from core.errors import (
     MalformedTrailerError,
     MissingContentLength,
 )
-from core.streams import EMPTY, SMALL, Body
+from core.streams import EMPTY, Body
 from s3.body import Hashed, Incoming, Receive, Watch, check_payload, gathered
 from s3.chunked import ChunkedBody, Decoder
+from s3.unannounced import announced
 from s3.wire import Call
 
 _STREAMING = {
@@ -33,8 +36,9 @@ _MAX_DIGITS = 19
 class Intake:
     """Makes the body of each call."""
 
-    def __init__(self, limits: Limits, watch: Watch) -> None:
+    def __init__(self, limits: Limits, watch: Watch, directory: Path) -> None:
         self._limits = limits
+        self._directory = directory
         self._watch = watch
 
     def incoming(self, call: Call, receive: Receive) -> Incoming | None:
@@ -62,28 +66,29 @@ class Intake:
             if expected is not None:
                 check_payload(expected, checksums.EMPTY_SHA256)
             return EMPTY
-        self._check_size(incoming.length, kind)
+        self._check_size(incoming.length)
         if kind == "payload":
-            if incoming.length is not None and incoming.length <= SMALL:
-                return await gathered(incoming)
-            return incoming
+            if incoming.length is None:
+                limit = self._limits.put_bytes
+                return await announced(incoming, limit=limit, directory=self._directory)
+            return await gathered(incoming)
         return incoming if expected is None else Hashed(incoming, expected)
 
     async def _framed(self, call: Call, incoming: Incoming | None, kind: str, mode: str) -> Body:
         is_signed, has_trailer = _STREAMING[mode]
         length = _decoded_length(call.headers.get("x-amz-decoded-content-length"))
-        announced = _announced(call.headers.get("x-amz-trailer"), has_trailer)
-        self._check_size(length, kind)
+        trailer = _announced(call.headers.get("x-amz-trailer"), has_trailer)
+        self._check_size(length)
         chain = None
         if is_signed:
             if call.signature is None:
                 raise InvalidRequest("A signed streaming body needs a signed request.")
             chain = call.signature.chain()
-        decoder = Decoder(length=length, chain=chain, has_trailer=has_trailer, announced=announced)
+        decoder = Decoder(length=length, chain=chain, has_trailer=has_trailer, announced=trailer)
         body = ChunkedBody(incoming or EMPTY, decoder, length=length, is_signed=is_signed)
         return await gathered(body)
 
-    def _check_size(self, length: int | None, kind: str) -> None:
+    def _check_size(self, length: int | None) -> None:
         limit = self._limits.put_bytes
         if length is not None and length > limit:
             raise EntityTooLarge(proposed_size=length, max_size_allowed=limit)

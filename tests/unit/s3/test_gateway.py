@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
 from hashlib import sha256
+from pathlib import Path
 from typing import IO, Any
 
 import orjson
@@ -326,6 +327,39 @@ async def test_a_chunked_transfer_is_read_to_its_end(client: Client, handled: Ha
     await client.plain("PUT", "/bucket/a", b"", headers=headers, pieces=[b"ab", b"c"])
 
     assert handled.received == b"abc"
+
+
+async def test_a_long_chunked_transfer_gets_its_length(tmp_path: Path, handled: Handled) -> None:
+    client = make_client(handled, OBJSTORE_HOME=str(tmp_path))
+    headers = client.signer.headers("PUT", asgi.ENDPOINT + "/bucket/a", payload_hash=sigv4.UNSIGNED)
+    headers["transfer-encoding"] = "chunked"
+    pieces = [bytes([n]) * 700_000 for n in range(5)]
+
+    await client.plain("PUT", "/bucket/a", b"", headers=headers, pieces=pieces)
+
+    assert handled.received == b"".join(pieces)
+    assert handled.calls[0].body.length == 3_500_000
+    assert list((tmp_path / "tmp").iterdir()) == []
+
+
+async def test_an_endless_chunked_transfer_is_too_large(tmp_path: Path, handled: Handled) -> None:
+    client = make_client(handled, OBJSTORE_HOME=str(tmp_path), OBJSTORE_LIMITS_PUT_BYTES="2MiB")
+    headers = client.signer.headers("PUT", asgi.ENDPOINT + "/bucket/a", payload_hash=sigv4.UNSIGNED)
+    headers["transfer-encoding"] = "chunked"
+
+    response = await client.plain(
+        "PUT", "/bucket/a", b"", headers=headers, pieces=[bytes(1 << 20)] * 3
+    )
+
+    assert_refused(response, 400, "EntityTooLarge")
+
+
+async def test_too_many_headers_are_refused(client: Client) -> None:
+    headers = {"x-a": "a" * 10_000, "x-b": "b" * 10_000}
+
+    response = await client.signed("GET", "/bucket/a", headers=headers)
+
+    assert_refused(response, 400, "RequestHeaderSectionTooLarge")
 
 
 async def test_over_five_gibibytes_are_too_large(client: Client) -> None:
