@@ -1,6 +1,7 @@
 """`python -m storage_nodes.node --node NAME --drives DIR...`: one storage-node daemon."""
 
 import argparse
+import resource
 import sys
 from pathlib import Path
 
@@ -17,12 +18,19 @@ def main(arguments: list[str]) -> int:
     try:
         settings = config()
         options = _options(arguments, settings)
+        _allow_many_files()
         logs.set_up(f"node {options.name}", settings.logs.level)
         uvloop.run(run(options, settings))
     except ConfigurationError as problem:
         print(problem.message, file=sys.stderr)
         return 1
     return 0
+
+
+def _allow_many_files() -> None:
+    """Every connection and every file being written is a descriptor."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _options(arguments: list[str], settings: Config) -> NodeOptions:

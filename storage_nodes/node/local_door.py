@@ -33,6 +33,8 @@ from storage_nodes.shard_name import ShardName
 log = logging.getLogger(__name__)
 _MAX_CONNECTIONS = 1024
 _GREETING_TIMEOUT_S = 10.0
+# How long a stop waits for requests being served.
+_FINISH_S = 5.0
 _CREDENTIALS = struct.Struct("3i")
 _PAGE_OF_NAMES = 1000
 
@@ -49,6 +51,7 @@ class LocalDoor:
         self._path = path
         self._connections: set[_Connection] = set()
         self._lock = threading.Lock()
+        self._none_left = threading.Condition(self._lock)
         self._listener = _listen(path)
         threading.Thread(target=self._accept, name="local door", daemon=True).start()
 
@@ -59,9 +62,12 @@ class LocalDoor:
         self._listener.close()
         self._path.unlink(missing_ok=True)
         with self._lock:
-            open_ones = list(self._connections)
-        for connection in open_ones:
-            connection.hang_up()
+            for connection in self._connections:
+                connection.stop_listening()
+            # Whoever is being served gets the answer; then the connection ends.
+            self._none_left.wait_for(lambda: not self._connections, timeout=_FINISH_S)
+            for connection in self._connections:
+                connection.hang_up()
 
     def _accept(self) -> None:
         while True:
@@ -80,6 +86,8 @@ class LocalDoor:
     def _forget(self, connection: "_Connection") -> None:
         with self._lock:
             self._connections.discard(connection)
+            if not self._connections:
+                self._none_left.notify_all()
 
 
 class _Connection:
@@ -112,6 +120,11 @@ class _Connection:
             self._drop_files()
             self._sock.close()
             self._forget(self)
+
+    def stop_listening(self) -> None:
+        """Take no further requests; the one being served is answered."""
+        with suppress(OSError):
+            self._sock.shutdown(socket.SHUT_RD)
 
     def hang_up(self) -> None:
         with suppress(OSError):

@@ -27,6 +27,8 @@ log = logging.getLogger(__name__)
 _THREADS = 8
 _LOOK_EVERY_S = 1.0
 _TEND_EVERY = 10
+# How long a start waits for drives that are slow to answer.
+_FIRST_LOOK_S = 5.0
 # A look that takes this long means that the disk hangs.
 _HUNG_S = 15.0
 _NOTHING = Space(size_bytes=0, free_bytes=0, trash_bytes=0, device=0)
@@ -45,11 +47,12 @@ class Slots:
         self.slots = [Slot(path, self) for path in paths]
 
     def watch(self) -> None:
-        """Look at every path, now and then on: each in its thread, as one may hang."""
-        for slot in self.slots:
-            slot.look()
+        """Look at every path from now on: each in a thread of its own, as one may hang."""
         for slot in self.slots:
             slot.watcher.start()
+        deadline = monotonic() + _FIRST_LOOK_S
+        for slot in self.slots:
+            slot.looked.wait(max(0.0, deadline - monotonic()))
 
     def find(self, drive: UUID) -> "Slot":
         """The slot whose drive is, or last was, `drive`."""
@@ -82,6 +85,7 @@ class Slot:
         self._place: Place | None = None
         self._lock: OwnedFd | None = None
         self._looking = threading.Lock()
+        self.looked = threading.Event()
         self._stop = threading.Event()
         self._space = _NOTHING
         self._looked_at = monotonic()
@@ -97,6 +101,8 @@ class Slot:
     def look(self) -> None:
         """Take the drive up when it is there, let it go when it is not."""
         with self._looking:
+            if self._stop.is_set():
+                return
             if self.drive is not None and not self._is_in_place():
                 self._leave("The path no longer leads to the drive.")
             if self.drive is None:
@@ -142,11 +148,12 @@ class Slot:
 
     def _watch(self) -> None:
         for turn in count():
-            if self._stop.wait(_LOOK_EVERY_S):
-                return
             self.look()
+            self.looked.set()
             if turn % _TEND_EVERY == 0:
                 self._tend_trash()
+            if self._stop.wait(_LOOK_EVERY_S):
+                return
 
     def _tend_trash(self) -> None:
         drive = self.drive

@@ -71,6 +71,11 @@ class RunningNode:
         assert ready.exists(), self.log()
         self.address = json.loads(ready.read_text())["address"]
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def stop(self) -> int:
         """End it politely; its exit code."""
         return self._end(signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""`manage.py drive list|weight|clear-fence|remove`: what an operator decides about single drives."""
+"""`manage.py drive list|weight|clear-fence|remove`: what an operator decides about a drive."""
 
 import asyncio
 

@@ -2,9 +2,10 @@
 
 import asyncio
 import errno
+import gc
 import os
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from uuid import uuid4
 
 import pytest
@@ -19,7 +20,7 @@ from core.errors import (
 )
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
-from storage_nodes.stores.local import LocalShardStore
+from storage_nodes.stores.local import LocalShardFile, LocalShardStore
 from tests.support.disks import TestDisk
 from tests.support.nodes import RunningNode, eventually, running_node
 
@@ -57,6 +58,16 @@ async def opened(
     )
     yield store
     await store.close()
+
+
+def open_files(pid: int, node: RunningNode) -> int:
+    """Shard files a process has open, named or not."""
+    folder = f"/proc/{pid}/fd"
+    found = 0
+    for fd in os.listdir(folder):
+        with suppress(FileNotFoundError):
+            found += os.readlink(f"{folder}/{fd}").startswith(f"{node.paths[0]}/shards/")
+    return found
 
 
 async def is_fenced(store: ShardStore) -> None:
@@ -188,6 +199,40 @@ async def test_many_requests_at_once_get_their_own_answers(shared: RunningNode) 
         found = await asyncio.gather(*map(roundtrip, names))
 
     assert found == [str(name).encode() for name in names]
+
+
+async def test_more_requests_than_the_socket_holds_are_all_answered(
+    shared: RunningNode, name: ShardName
+) -> None:
+    async with opened(shared) as store:
+        file = await store.create(name, purpose="pack", header=b"head")
+        readers = await asyncio.gather(*(store.open(name) for _ in range(800)))
+
+        assert {reader.read_now(0, 4) for reader in readers} <= {b"head", None}
+        await file.close()
+
+
+async def test_a_creation_given_up_leaves_neither_file_nor_descriptor(
+    own: RunningNode,
+) -> None:
+    async with opened(own) as store:
+        tasks = [
+            asyncio.create_task(store.create(ShardName(uuid4(), 1, 0), purpose="shard"))
+            for _ in range(20)
+        ]
+        for turn, task in enumerate(tasks):
+            for _ in range(turn):
+                await asyncio.sleep(0)
+            task.cancel()
+        for file in await asyncio.gather(*tasks, return_exceptions=True):
+            if isinstance(file, LocalShardFile):
+                await file.abandon()
+
+        async def left() -> tuple[int, int]:
+            gc.collect()
+            return open_files(os.getpid(), own), open_files(own.pid, own)
+
+        await eventually(left, (0, 0))
 
 
 async def test_an_operation_nobody_knows_is_refused(shared: RunningNode, name: ShardName) -> None:
