@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from core.ranges import ByteRange
 from s3.conditions import http_date
 from s3.wire import Header, header
 
@@ -69,15 +70,32 @@ def described(version: VersionView, bucket: BucketView) -> list[Header]:
     return headers
 
 
-def checksum_headers(version: VersionView) -> list[Header]:
-    """Return the version's checksum and its type."""
+def checksum_headers(version: VersionView, part: ByteRange | None) -> list[Header]:
+    """Return the checksum of what is sent, and its type: of the whole, or of exactly one part.
+
+    Any other range has no checksum that is known.
+    """
     checksum = version.checksums
     if not checksum:
         return []
+    value: str | None = checksum["value"]
+    if part is not None and (version.parts or len(part) != version.size):
+        value = _part_checksum(version, part)
+    if value is None:
+        return []
     return [
-        (f"x-amz-checksum-{checksum['algorithm'].lower()}".encode(), checksum["value"].encode()),
+        (f"x-amz-checksum-{checksum['algorithm'].lower()}".encode(), value.encode()),
         (b"x-amz-checksum-type", checksum["type"].encode()),
     ]
+
+
+def _part_checksum(version: VersionView, part: ByteRange) -> str | None:
+    start = 0
+    for _, size, value in version.parts or ():
+        if start == part.start and start + size == part.stop:
+            return value
+        start += size
+    return None
 
 
 def repeated_by_304(version: VersionView, bucket: BucketView) -> tuple[tuple[str, str], ...]:

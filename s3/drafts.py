@@ -26,6 +26,7 @@ from s3.described import SYSTEM_HEADERS
 from s3.ownership import check_acl
 from s3.shapes.acl import OBJECT_CANNED, checked_canned
 from s3.shapes.tagging import parse_tagging_header
+from s3.subject import bucket_of
 from s3.wire import Call
 
 MAX_METADATA_BYTES = 2048
@@ -113,7 +114,7 @@ def canned_acl(call: Call) -> str | None:
     name = call.headers.get("x-amz-acl")
     if name is None:
         return None
-    check_acl(call.found.bucket, checked_canned(name, OBJECT_CANNED))
+    check_acl(bucket_of(call), checked_canned(name, OBJECT_CANNED))
     return name
 
 

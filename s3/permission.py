@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from core.errors import AccessDenied
+from s3.subject import bucket_of
 from s3.wire import Call
 from tenants import access
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 def may(call: Call, action: str, key: str | None = None) -> bool:
     """Say whether the caller may do `action` on the request's bucket, or on a key in it."""
-    return may_in(call, call.found.bucket, action, key)
+    return may_in(call, bucket_of(call), action, key)
 
 
 def may_in(call: Call, bucket: BucketView, action: str, key: str | None) -> bool:

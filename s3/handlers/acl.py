@@ -18,6 +18,7 @@ from s3.existing import existing
 from s3.handlers.listing import owner_of
 from s3.ownership import check_acl, is_enforced
 from s3.shapes.acl import BUCKET_CANNED, OBJECT_CANNED, acl_result, checked_canned, parse_acl
+from s3.subject import bucket_of, key_of
 from s3.wire import Call, Reply, xml_reply
 
 KIND = "acl"
@@ -26,22 +27,22 @@ DEFAULT = "private"
 
 async def get_bucket_acl(call: Call, store: Store) -> Reply:
     """GET bucket?acl."""
-    bucket = call.found.bucket
+    bucket = bucket_of(call)
     return xml_reply(acl_result(owner_of(bucket), bucket.documents.get(KIND, DEFAULT)))
 
 
 async def put_bucket_acl(call: Call, store: Store) -> Reply:
     """PUT bucket?acl."""
     name = await _asked(call, BUCKET_CANNED)
-    check_acl(call.found.bucket, name)
-    await change(call, store, control.put_document, call.found.bucket.id, KIND, name)
+    check_acl(bucket_of(call), name)
+    await change(call, store, control.put_document, bucket_of(call).id, KIND, name)
     return Reply(200)
 
 
 async def get_object_acl(call: Call, store: Store) -> Reply:
     """GET object?acl: the list of one version."""
     version = existing(call)
-    bucket = call.found.bucket
+    bucket = bucket_of(call)
     shown = DEFAULT if is_enforced(bucket) else version.acl or DEFAULT
     return xml_reply(
         acl_result(owner_of(bucket), shown), headers=version_header(bucket, version.wire_id)
@@ -52,9 +53,9 @@ async def put_object_acl(call: Call, store: Store) -> Reply:
     """PUT object?acl: replace the list of one version; its ETag and time stay."""
     version = existing(call)
     name = await _asked(call, OBJECT_CANNED)
-    check_acl(call.found.bucket, name)
-    await tagging.amend(store, call.found, call.key, {"acl": name})
-    return Reply(200, version_header(call.found.bucket, version.wire_id))
+    check_acl(bucket_of(call), name)
+    await tagging.amend(store, call.found, key_of(call), {"acl": name})
+    return Reply(200, version_header(bucket_of(call), version.wire_id))
 
 
 async def _asked(call: Call, offered: frozenset[str]) -> str:
@@ -69,7 +70,7 @@ async def _asked(call: Call, offered: frozenset[str]) -> str:
     if canned is None and not body:
         raise MissingSecurityHeader(missing_header_name="x-amz-acl")
     if canned is None:
-        return parse_acl(body, owner_of(call.found.bucket))
+        return parse_acl(body, owner_of(bucket_of(call)))
     if body:
         raise UnexpectedContent()
     return checked_canned(canned, offered)

@@ -17,6 +17,7 @@ from s3.shapes.attributes import (
     attributes_result,
     checksum_shown,
 )
+from s3.subject import bucket_of
 from s3.wire import Call, Header, Reply, xml_reply
 from s3.xml import element
 
@@ -32,7 +33,7 @@ async def get_object_attributes(call: Call, store: Store) -> Reply:
     version = existing(call)
     headers: list[Header] = [
         (b"last-modified", http_date(version.last_modified).encode()),
-        *version_header(call.found.bucket, version.wire_id),
+        *version_header(bucket_of(call), version.wire_id),
     ]
     shown = (_SHOWN[name](call, version) for name in ASKABLE if name in asked)
     return xml_reply(attributes_result(shown), headers=headers)

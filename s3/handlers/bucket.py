@@ -23,6 +23,7 @@ from s3.handlers import acl
 from s3.ownership import OWNERSHIP
 from s3.shapes import buckets as shapes
 from s3.shapes.acl import BUCKET_CANNED, checked_canned
+from s3.subject import bucket_of
 from s3.wire import Call, Reply, header, xml_reply
 
 if TYPE_CHECKING:
@@ -85,36 +86,36 @@ def _same(bucket: BucketView, call: Call, documents: dict[str, str]) -> None:
 
 async def head_bucket(call: Call, store: Store) -> Reply:
     """HEAD bucket: it exists and may be listed."""
-    region = header(b"x-amz-bucket-region", call.found.bucket.region)
+    region = header(b"x-amz-bucket-region", bucket_of(call).region)
     return Reply(200, [region], None, 0)
 
 
 async def delete_bucket(call: Call, store: Store) -> Reply:
     """DELETE bucket, if nothing is in it; open uploads go with it."""
-    await change(call, store, control.delete, call.found.bucket.id)
+    await change(call, store, control.delete, bucket_of(call).id)
     return Reply(204, body=None)
 
 
 async def get_bucket_location(call: Call, store: Store) -> Reply:
     """GET ?location."""
-    return xml_reply(shapes.location_result(call.found.bucket.region))
+    return xml_reply(shapes.location_result(bucket_of(call).region))
 
 
 async def get_bucket_versioning(call: Call, store: Store) -> Reply:
     """GET ?versioning."""
-    return xml_reply(shapes.versioning_result(call.found.bucket.versioning))
+    return xml_reply(shapes.versioning_result(bucket_of(call).versioning))
 
 
 async def put_bucket_versioning(call: Call, store: Store) -> Reply:
     """PUT ?versioning: enable or suspend; there is no way back to neither."""
     status = shapes.parse_versioning(await read_document(call))
-    await change(call, store, control.set_versioning, call.found.bucket.id, status)
+    await change(call, store, control.set_versioning, bucket_of(call).id, status)
     return Reply(200)
 
 
 async def get_bucket_ownership(call: Call, store: Store) -> Reply:
     """GET ?ownershipControls."""
-    kept = call.found.bucket.documents.get(OWNERSHIP)
+    kept = bucket_of(call).documents.get(OWNERSHIP)
     if kept is None:
         raise OwnershipControlsNotFoundError(bucket_name=call.bucket)
     return xml_reply(shapes.ownership_result(kept))
@@ -123,7 +124,7 @@ async def get_bucket_ownership(call: Call, store: Store) -> Reply:
 async def put_bucket_ownership(call: Call, store: Store) -> Reply:
     """PUT ?ownershipControls."""
     kind = shapes.parse_ownership(await read_document(call))
-    bucket = call.found.bucket
+    bucket = bucket_of(call)
     if kind == shapes.ENFORCED and bucket.documents.get(acl.KIND, "private") != "private":
         raise InvalidBucketAclWithObjectOwnership(bucket_name=call.bucket)
     await change(call, store, control.put_document, bucket.id, OWNERSHIP, kind)
@@ -132,5 +133,5 @@ async def put_bucket_ownership(call: Call, store: Store) -> Reply:
 
 async def delete_bucket_ownership(call: Call, store: Store) -> Reply:
     """DELETE ?ownershipControls."""
-    await change(call, store, control.delete_document, call.found.bucket.id, OWNERSHIP)
+    await change(call, store, control.delete_document, bucket_of(call).id, OWNERSHIP)
     return Reply(204, body=None)

@@ -10,6 +10,7 @@ from objects.store import Store
 from s3.bodies import read_document
 from s3.controlling import change
 from s3.shapes.tagging import parse_bucket_tags, tagging_result
+from s3.subject import bucket_of
 from s3.wire import Call, Reply, xml_reply
 
 KIND = "tagging"
@@ -17,7 +18,7 @@ KIND = "tagging"
 
 async def get_bucket_tagging(call: Call, store: Store) -> Reply:
     """GET ?tagging."""
-    kept = call.found.bucket.documents.get(KIND)
+    kept = bucket_of(call).documents.get(KIND)
     if kept is None:
         raise NoSuchTagSet(bucket_name=call.bucket)
     return xml_reply(tagging_result(json.loads(kept)))
@@ -26,11 +27,11 @@ async def get_bucket_tagging(call: Call, store: Store) -> Reply:
 async def put_bucket_tagging(call: Call, store: Store) -> Reply:
     """PUT ?tagging: the whole set, in place of any before."""
     tags = parse_bucket_tags(await read_document(call))
-    await change(call, store, control.put_document, call.found.bucket.id, KIND, json.dumps(tags))
+    await change(call, store, control.put_document, bucket_of(call).id, KIND, json.dumps(tags))
     return Reply(204, body=None)
 
 
 async def delete_bucket_tagging(call: Call, store: Store) -> Reply:
     """DELETE ?tagging; there need not be any."""
-    await change(call, store, control.delete_document, call.found.bucket.id, KIND)
+    await change(call, store, control.delete_document, bucket_of(call).id, KIND)
     return Reply(204, body=None)

@@ -30,6 +30,7 @@ from s3.described import new_version_header
 from s3.handlers.parts import part_number
 from s3.permission import may_in, require_in
 from s3.shapes.copying import copy_object_result, copy_part_result
+from s3.subject import key_of
 from s3.wire import Call, Header, Reply, xml_reply
 
 if TYPE_CHECKING:
@@ -82,8 +83,7 @@ async def copy_object(call: Call, store: Store) -> Reply:
     if "range" in call.headers:
         raise InvalidArgument(argument_name="Range", argument_value=call.headers["range"])
     source = parse_source(call.headers["x-amz-copy-source"])
-    found = await _look(call, store, source)
-    version = found.version
+    found, version = await _look(call, store, source)
     if version.size > MAX_SOURCE_BYTES:
         raise InvalidRequest(
             "The specified copy source is larger than the maximum allowable size for a copy"
@@ -94,7 +94,7 @@ async def copy_object(call: Call, store: Store) -> Reply:
         store,
         found,
         call.found,
-        call.key,
+        key_of(call),
         _draft(call, source, version),
         checksum_algorithm=None if algorithm is None else checksums.check_algorithm(algorithm),
     )
@@ -114,12 +114,12 @@ async def copy_object(call: Call, store: Store) -> Reply:
 async def upload_part_copy(call: Call, store: Store) -> Reply:
     """PUT ?partNumber&uploadId with x-amz-copy-source: one part from the source's bytes."""
     number = part_number(call)
-    found = await _look(call, store, parse_source(call.headers["x-amz-copy-source"]))
-    part = _range(call.headers.get("x-amz-copy-source-range"), found.version.size)
+    found, version = await _look(call, store, parse_source(call.headers["x-amz-copy-source"]))
+    part = _range(call.headers.get("x-amz-copy-source-range"), version.size)
     if len(part) > MAX_SOURCE_BYTES:
         raise InvalidRequest("The specified copy range is larger than a part may be.")
     written = await copy.part_copy(
-        store, found, call.found, call.key, call.query["uploadId"], number, part
+        store, found, call.found, key_of(call), call.query["uploadId"], number, part
     )
     stored = written.checksums
     document = copy_part_result(
@@ -130,7 +130,7 @@ async def upload_part_copy(call: Call, store: Store) -> Reply:
     return xml_reply(document, headers=_source_version(found))
 
 
-async def _look(call: Call, store: Store, source: Source) -> Found:
+async def _look(call: Call, store: Store, source: Source) -> tuple[Found, VersionView]:
     """Look the source up, and refuse as S3 does when it is not to be copied."""
     found = await store.look(
         Question(call.caller.key_id, source.bucket, source.key, source.version_id, DATA)
@@ -157,7 +157,7 @@ async def _look(call: Call, store: Store, source: Source) -> Found:
         raise NoSuchKey(key=source.key)
     if not SOURCE_HEADERS.isdisjoint(call.headers.keys()):
         judge_source(call.headers, etag=version.etag, last_modified=version.last_modified)
-    return found
+    return found, version
 
 
 def _draft(call: Call, source: Source, version: VersionView) -> Draft:
@@ -221,6 +221,7 @@ def _range(text: str | None, size: int) -> ByteRange:
 
 
 def _source_version(found: Found) -> list[Header]:
-    if not found.bucket.versioning:
+    bucket, version = found.bucket, found.version
+    if bucket is None or version is None or not bucket.versioning:
         return []
-    return [(b"x-amz-copy-source-version-id", found.version.wire_id.encode())]
+    return [(b"x-amz-copy-source-version-id", version.wire_id.encode())]

@@ -14,6 +14,7 @@ from s3.paging import limit
 from s3.shapes.buckets import Party
 from s3.shapes.listing import Asked, objects_result, objects_v2_result, versions_result
 from s3.shapes.names import Encoder
+from s3.subject import bucket_of
 from s3.wire import Call, Reply, xml_reply
 
 if TYPE_CHECKING:
@@ -27,14 +28,14 @@ async def list_objects(call: Call, store: Store) -> Reply:
     asked = _asked(call)
     marker = call.query.get("marker", "")
     page = await listing.list_objects(
-        store, call.found.bucket, asked.prefix, asked.delimiter, marker, _cap(asked)
+        store, bucket_of(call), asked.prefix, asked.delimiter, marker, _cap(asked)
     )
     return xml_reply(
         objects_result(
             asked,
             page.entries,
             page.prefixes,
-            owner=owner_of(call.found.bucket),
+            owner=owner_of(bucket_of(call)),
             marker=marker,
             next_marker=page.next if page.truncated and asked.delimiter else None,
             truncated=page.truncated,
@@ -55,14 +56,14 @@ async def list_objects_v2(call: Call, store: Store) -> Reply:
     start_after = call.query.get("start-after")
     after = read_token(token) if token else (start_after or "")
     page = await listing.list_objects(
-        store, call.found.bucket, asked.prefix, asked.delimiter, after, _cap(asked)
+        store, bucket_of(call), asked.prefix, asked.delimiter, after, _cap(asked)
     )
     return xml_reply(
         objects_v2_result(
             asked,
             page.entries,
             page.prefixes,
-            owner=owner_of(call.found.bucket) if _is_true(call.query, "fetch-owner") else None,
+            owner=owner_of(bucket_of(call)) if _is_true(call.query, "fetch-owner") else None,
             count=len(page.entries) + len(page.prefixes),
             start_after=start_after,
             token=token,
@@ -84,7 +85,7 @@ async def list_object_versions(call: Call, store: Store) -> Reply:
         )
     page = await listing.list_versions(
         store,
-        call.found.bucket,
+        bucket_of(call),
         asked.prefix,
         asked.delimiter,
         key_marker,
@@ -96,7 +97,7 @@ async def list_object_versions(call: Call, store: Store) -> Reply:
             asked,
             page.entries,
             page.prefixes,
-            owner=owner_of(call.found.bucket),
+            owner=owner_of(bucket_of(call)),
             key_marker=key_marker,
             version_id_marker=version_id_marker,
             next_markers=page.next if page.truncated else None,
@@ -112,7 +113,7 @@ def owner_of(bucket: BucketView) -> Party:
 def _asked(call: Call) -> Asked:
     query = call.query
     return Asked(
-        bucket=call.found.bucket.name,
+        bucket=bucket_of(call).name,
         prefix=query.get("prefix", ""),
         delimiter=query.get("delimiter") or None,
         max_keys=limit(query, "max-keys", default=PAGE),

@@ -13,6 +13,7 @@ from s3.handlers.listing import owner_of
 from s3.paging import limit, number
 from s3.shapes import multipart as shapes
 from s3.shapes.names import Encoder
+from s3.subject import bucket_of, key_of
 from s3.wire import Call, Header, Reply, header, xml_reply
 
 MAX_UPLOADS = 1000
@@ -25,7 +26,7 @@ async def create_multipart_upload(call: Call, store: Store) -> Reply:
     upload_id = await multipart.create(
         store,
         call.found,
-        call.key,
+        key_of(call),
         drafts.upload_draft(call),
         checksum_algorithm=algorithm,
         checksum_type=kind,
@@ -37,7 +38,7 @@ async def create_multipart_upload(call: Call, store: Store) -> Reply:
             header(b"x-amz-checksum-type", kind),
         ]
     return xml_reply(
-        shapes.initiate_result(str(call.bucket), str(call.key), upload_id), headers=headers
+        shapes.initiate_result(bucket_of(call).name, key_of(call), upload_id), headers=headers
     )
 
 
@@ -69,7 +70,7 @@ async def complete_multipart_upload(call: Call, store: Store) -> Reply:
     written = await multipart.complete(
         store,
         call.found,
-        call.key,
+        key_of(call),
         call.query["uploadId"],
         parts,
         conditions=drafts.conditions(call.headers),
@@ -82,8 +83,8 @@ async def complete_multipart_upload(call: Call, store: Store) -> Reply:
     stored = written.checksums
     document = shapes.complete_result(
         location=_location(call),
-        bucket=str(call.bucket),
-        key=str(call.key),
+        bucket=bucket_of(call).name,
+        key=key_of(call),
         etag=written.etag,
         checksums={stored["algorithm"]: stored["value"]} if stored else {},
         checksum_type=stored["type"] if stored else None,
@@ -120,7 +121,7 @@ def _location(call: Call) -> str:
 
 async def abort_multipart_upload(call: Call, store: Store) -> Reply:
     """DELETE ?uploadId: drop the upload and its parts."""
-    await multipart.abort(store, call.found, call.key, call.query["uploadId"])
+    await multipart.abort(store, call.found, key_of(call), call.query["uploadId"])
     return Reply(204, body=None)
 
 
@@ -134,14 +135,14 @@ async def list_multipart_uploads(call: Call, store: Store) -> Reply:
     upload_id_marker = query.get("upload-id-marker", "") if key_marker else ""
     page = await multipart.list_uploads(
         store,
-        call.found.bucket,
+        bucket_of(call),
         prefix=query.get("prefix", ""),
         delimiter=query.get("delimiter") or None,
         key_marker=key_marker,
         upload_id_marker=upload_id_marker or None,
         limit=min(asked, MAX_UPLOADS),
     )
-    owner = owner_of(call.found.bucket)
+    owner = owner_of(bucket_of(call))
     rows = [
         shapes.UploadRow(
             key=upload.key,
@@ -160,7 +161,7 @@ async def list_multipart_uploads(call: Call, store: Store) -> Reply:
             rows,
             page.prefixes,
             encode=encode,
-            bucket=str(call.bucket),
+            bucket=bucket_of(call).name,
             prefix=query.get("prefix", ""),
             delimiter=query.get("delimiter") or None,
             key_marker=key_marker,

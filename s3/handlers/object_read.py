@@ -15,6 +15,7 @@ from objects.store import Store
 from s3.conditions import READ_HEADERS, judge_read, still_applies
 from s3.described import checksum_headers, described, repeated_by_304
 from s3.existing import existing
+from s3.subject import bucket_of
 from s3.wire import Call, Header, Reply, header
 
 if TYPE_CHECKING:
@@ -66,7 +67,7 @@ async def head_object(call: Call, store: Store) -> Reply:
 
 def _answer(call: Call, version: VersionView) -> tuple[int, list[Header], ByteRange | None]:
     """Return status, headers and the range to send; None is the whole version."""
-    headers = described(version, call.found.bucket)
+    headers = described(version, bucket_of(call))
     headers.append((b"x-objstore-durability", durability.of(call.found).encode()))
     if not call.query and call.headers.keys().isdisjoint(_SPECIAL):
         return 200, headers, None
@@ -85,16 +86,14 @@ def _special(
             etag=version.etag,
             last_modified=version.last_modified,
             now=clock.now(),
-            repeated=repeated_by_304(version, call.found.bucket),
+            repeated=repeated_by_304(version, bucket_of(call)),
         )
     headers = _overridden(call, headers)
     part = _range(call, version) if number is None else _numbered(version, number)
     if number is not None and version.parts:
         headers.append((b"x-amz-mp-parts-count", str(len(version.parts)).encode()))
-    if call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED" and (
-        part is None or len(part) == version.size
-    ):
-        headers += checksum_headers(version)
+    if call.headers.get("x-amz-checksum-mode", "").upper() == "ENABLED":
+        headers += checksum_headers(version, part)
     if part is None:
         return 200, headers, None
     if not len(part):

@@ -10,6 +10,7 @@ from s3.handlers.object_write import checksum_echo
 from s3.paging import limit, number
 from s3.shapes import multipart as shapes
 from s3.shapes.names import Encoder
+from s3.subject import bucket_of, key_of
 from s3.wire import Call, Reply, xml_reply
 
 MAX_PARTS = 1000
@@ -25,7 +26,7 @@ async def upload_part(call: Call, store: Store) -> Reply:
     written = await multipart.upload_part(
         store,
         call.found,
-        call.key,
+        key_of(call),
         call.query["uploadId"],
         part_number(call),
         call.body,
@@ -42,9 +43,14 @@ async def list_parts(call: Call, store: Store) -> Reply:
     marker = limit(query, "part-number-marker", default=0)
     encode = Encoder(query.get("encoding-type"))
     page = await multipart.list_parts(
-        store, call.found, call.key, query["uploadId"], after=marker, limit=min(asked, MAX_PARTS)
+        store,
+        call.found,
+        key_of(call),
+        query["uploadId"],
+        after=marker,
+        limit=min(asked, MAX_PARTS),
     )
-    owner = owner_of(call.found.bucket)
+    owner = owner_of(bucket_of(call))
     rows = [
         shapes.PartRow(
             number=part.number,
@@ -59,8 +65,8 @@ async def list_parts(call: Call, store: Store) -> Reply:
         shapes.parts_result(
             rows,
             encode=encode,
-            bucket=str(call.bucket),
-            key=str(call.key),
+            bucket=bucket_of(call).name,
+            key=key_of(call),
             upload_id=query["uploadId"],
             initiator=owner,
             owner=owner,

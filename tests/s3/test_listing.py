@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+
 import pytest
 
 from tests.s3.refusals import refused
@@ -10,8 +12,8 @@ VERSIONS = ["list_objects", "list_objects_v2"]
 
 
 def put(s3, bucket: str, *keys: str) -> None:
-    for key in keys:
-        s3.put_object(Bucket=bucket, Key=key, Body=b"x")
+    with concurrent.futures.ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda key: s3.put_object(Bucket=bucket, Key=key, Body=b"x"), keys))
 
 
 def keys_of(page: dict) -> list[str]:

@@ -1,7 +1,9 @@
 """Multipart uploads from beginning to end."""
 
+import base64
 import concurrent.futures
 import hashlib
+import zlib
 
 import pytest
 
@@ -330,6 +332,28 @@ def test_checksums_of_parts_make_one_of_the_whole(s3, bucket, algorithm, kind, s
     assert done["ChecksumType"] == head["ChecksumType"] == shown
     assert done[name] == head[name]
     assert done[name].endswith("-2") == (shown == "COMPOSITE")
+
+
+@pytest.mark.parametrize("asked", [{"PartNumber": 2}, {"Range": f"bytes={PART}-{PART + 1}"}])
+def test_exactly_one_part_comes_with_its_own_checksum(s3, bucket, asked: dict) -> None:
+    upload = begin(s3, bucket, ChecksumAlgorithm="CRC32", ChecksumType="FULL_OBJECT")
+    parts = [
+        send(s3, bucket, upload, number, body) for number, body in ((1, b"a" * PART), (2, b"bb"))
+    ]
+    complete(s3, bucket, upload, *parts)
+
+    shown = s3.get_object(Bucket=bucket, Key="a", ChecksumMode="ENABLED", **asked)
+
+    assert shown["ChecksumCRC32"] == base64.b64encode(zlib.crc32(b"bb").to_bytes(4)).decode()
+    assert shown["ChecksumType"] == "FULL_OBJECT"
+
+
+def test_any_other_range_comes_without_a_checksum(s3, bucket) -> None:
+    upload_of(s3, bucket, b"a" * PART, b"bb", ChecksumAlgorithm="CRC32")
+
+    shown = s3.get_object(Bucket=bucket, Key="a", ChecksumMode="ENABLED", Range="bytes=0-9")
+
+    assert "ChecksumCRC32" not in shown
 
 
 @pytest.mark.parametrize(
