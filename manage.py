@@ -13,22 +13,32 @@ from core.config import config
 from core.errors import ConfigurationError
 from objstore_site.running import reach_running_store
 
+# What needs no database.
+OFFLINE = {"help", "check", "makemigrations", "diffsettings", "collectstatic", "findstatic"}
+
 
 def main() -> None:
     """Run one command; a store that cannot be reached is one sentence, not a traceback."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "objstore_site.settings")
     try:
         reach_running_store()
+        _refuse_without_store(sys.argv[1:])
         execute_from_command_line(sys.argv)
     except ConfigurationError as why:
-        sys.exit(f"The configuration cannot be used: {why}")
+        sys.exit(f"The configuration cannot be used: {why.message}")
     except OperationalError as why:
-        if config().database.url:
-            sys.exit(f"The database does not answer: {why}")
-        sys.exit(
-            f"No store runs in {config().home}. Start it with `make run`,"
-            " or set OBJSTORE_HOME or DATABASE_URL."
-        )
+        sys.exit(f"The database does not answer: {why}")
+
+
+def _refuse_without_store(arguments: list[str]) -> None:
+    """Say where a store was looked for, instead of failing to connect to nothing."""
+    asks_only = not arguments or arguments[0].startswith("-") or "--help" in arguments
+    if asks_only or arguments[0] in OFFLINE or config().database.url:
+        return
+    sys.exit(
+        f"No store runs in {config().home}. Start it with `make run`,"
+        " or set OBJSTORE_HOME or DATABASE_URL."
+    )
 
 
 if __name__ == "__main__":

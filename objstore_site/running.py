@@ -40,6 +40,11 @@ def write_servers(home: Path, servers: Servers) -> None:
     draft.replace(target)
 
 
+def forget_servers(home: Path) -> None:
+    """The servers were stopped: nobody is to look for them any more."""
+    servers_file(home).unlink(missing_ok=True)
+
+
 def read_servers(home: Path) -> Servers | None:
     """What the last run of this home left, or None."""
     try:

@@ -80,7 +80,7 @@ ROLES: dict[str, Callable[[argparse.Namespace], None]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Start one role; what cannot be used is one sentence and exit code 2."""
+    """Start one role; what cannot be used is one sentence and exit code 1."""
     arguments = _parser().parse_args(argv)
     default_environment("DJANGO_SETTINGS_MODULE", "objstore_site.settings")
     try:
@@ -90,9 +90,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         default_environment("REDIS_URL", config().redis.url)
         logs.set_up(arguments.role, config().logs.level)
         ROLES[arguments.role](arguments)
-    except (ConfigurationError, ModuleNotFoundError) as why:
-        print(f"{arguments.role} cannot start: {why}", file=sys.stderr)
-        sys.exit(2)
+    except ConfigurationError as why:
+        sys.exit(f"{arguments.role} cannot start: {why.message}")
 
 
 def _parser() -> argparse.ArgumentParser:

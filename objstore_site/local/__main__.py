@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import errno
+import importlib
 import sys
 
 from core.config import config
 from core.errors import ConfigurationError
 from objstore_site.local.complaint import Complaint
-from objstore_site.local.runner import run
 from objstore_site.local.terminal import Terminal
 
 
@@ -16,11 +16,12 @@ def main() -> int:
     """Run a store; what keeps it from running is one sentence and exit code 1."""
     terminal = Terminal()
     try:
-        run(config(), terminal)
+        # Loaded here, where a package that is not installed can be named in a sentence.
+        importlib.import_module("objstore_site.local.runner").run(config(), terminal)
     except Complaint as why:
         terminal.complain(str(why))
     except ConfigurationError as why:
-        terminal.complain(f"The configuration cannot be used: {why}")
+        terminal.complain(f"The configuration cannot be used: {why.message}")
     except ModuleNotFoundError as why:
         terminal.complain(f"The Python package {why.name} is missing. `make venv` installs it.")
     except OSError as why:

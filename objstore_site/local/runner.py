@@ -28,7 +28,7 @@ from objstore_site.local.home import Home
 from objstore_site.local.ports import refuse_taken_ports
 from objstore_site.local.servers import LocalServers
 from objstore_site.local.terminal import Terminal
-from objstore_site.running import write_servers
+from objstore_site.running import forget_servers, write_servers
 
 READY_WITHIN_S = 180.0
 # A process that dies this often before the store is ready will not get better by itself.
@@ -194,6 +194,7 @@ class Runner:
             self._finish(group)
         if self.servers is not None:
             self.servers.stop()
+            forget_servers(self.home.path)
         # Nothing of ours may stay, whatever became of its parent.
         marks.end_marked(self.home.path, grace_s=ORPHANS_GRACE_S)
         if self.children:
