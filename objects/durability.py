@@ -6,16 +6,21 @@ counts as the two that every acknowledgement needs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from objects.found import Found, Place
 from storage_nodes.policy import policy
 
 
 def of(found: Found) -> str:
     """`replicated-2`, `replicated-3`, `coded-N` (N: shards present); `metadata` without bytes."""
-    version = found.version
-    if version is None or not version.places:
+    return of_places([] if found.version is None else found.version.places)
+
+
+def of_places(places: Sequence[Place]) -> str:
+    """The same for extents that make one body."""
+    if not places:
         return "metadata"
-    places = version.places
     place = places[0] if len(places) == 1 else min(places, key=_losses_survived)
     return f"{place.located.layout}-{_present(place)}"
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from buckets import control
 from core.config import override
 from core.database import MISC, Lanes
-from core.errors import SegmentClosed, StaleEpoch
+from core.errors import NotEnoughShards, SegmentClosed
 from core.names import new_id, random_hex
 from core.ranges import ByteRange
 from core.streams import Whole
@@ -69,7 +69,7 @@ class MemorySegments:
         assert 0 <= start <= stop <= located.length
         space = self._bytes.get(located.segment_id)
         if space is None:
-            raise StaleEpoch()
+            raise NotEnoughShards()
         first = located.offset + located.skip
         return bytes(space[first + start : first + stop])
 
