@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from time import monotonic
 
@@ -68,7 +69,9 @@ Ctrl-C stops everything; `make run` carries on with the same data.
         )
 
     def _line(self, text: str) -> None:
-        print(text, flush=True)
+        # A terminal that was closed keeps nobody from stopping what was started.
+        with suppress(OSError):
+            print(text, flush=True)
 
     def _seconds(self) -> str:
         return f"{monotonic() - self._began:.1f} s"
