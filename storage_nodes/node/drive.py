@@ -145,7 +145,10 @@ class Drive:
                 self._publish(file, exists_is_success=True)
 
     def discard(self, file: OpenFile) -> None:
-        """Forget an unpublished file."""
+        """Forget an unpublished file; of a published one, give back the room it did not need."""
+        if file.published:
+            with suppress(OSError):
+                self.disk.trim(file.fd.fd)
         if file.temporary is not None:
             self._unlink_quietly(file.temporary)
             file.temporary = None

@@ -8,7 +8,7 @@ Blocking calls run in a few threads per drive, so that a slow drive holds up no 
 import asyncio
 import os
 import secrets
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
@@ -135,6 +135,11 @@ class LocalShardStore:
         self._quick, self._slow = None, []
         self.pool.shutdown(wait=False)
 
+    def in_background(self, work: Callable[[OwnedFd], None], fd: OwnedFd) -> None:
+        """Do something to a file that nobody waits for; nothing, once the store is closed."""
+        with suppress(RuntimeError):
+            self.pool.submit(work, fd)
+
     async def _ask(
         self, operation: str, name: ShardName | None, arguments: Mapping[str, object]
     ) -> Answer:
@@ -203,7 +208,11 @@ class LocalShardFile:
     async def close(self) -> None:
         if not self._published:
             await self.abandon()
-        self._fd = None
+            return
+        fd, self._fd = self._fd, None
+        if fd is not None:
+            # Not waited for: a copy is closed because its drive hangs, too.
+            self._store.in_background(self._trim, fd)
 
     async def abandon(self) -> None:
         was_open, self._fd = self._fd is not None, None
@@ -235,6 +244,11 @@ class LocalShardFile:
 
     def _write(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> None:
         self.write_now(offset, buffers, sync=sync)
+
+    def _trim(self, fd: OwnedFd) -> None:
+        """Give back room set aside and not needed. What fails here costs room, nothing else."""
+        with suppress(OSError):
+            self._store.disk.trim(fd.fd)
 
     async def _failed(self, error: OSError) -> None:
         """Drop the file; fence the drive unless it is merely full."""

@@ -171,6 +171,24 @@ async def test_a_published_shard_was_synced_by_its_writer_too(
     assert [entry.split()[0] for entry in disk.trace] == ["write", "fdatasync"]
 
 
+@pytest.mark.parametrize("door", ["local", "http"])
+async def test_a_closed_pack_gives_back_the_room_it_did_not_need(
+    shared: RunningNode, name: ShardName, door: str
+) -> None:
+    store = getattr(shared, door)()
+    file = await store.create(name, purpose="pack", header=b"head", size_bytes=1 << 20)
+    path = shared.paths[0] / name.path
+    assert path.stat().st_blocks * 512 >= 1 << 20
+    await file.close()
+
+    async def is_trimmed() -> bool:
+        return path.stat().st_blocks * 512 < 1 << 20
+
+    await eventually(is_trimmed, True)
+    assert path.read_bytes() == b"head"
+    await store.close()
+
+
 async def test_a_reader_cannot_write(shared: RunningNode, name: ShardName) -> None:
     async with opened(shared) as store:
         await store.create(name, purpose="pack", header=b"head")
