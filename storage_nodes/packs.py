@@ -185,6 +185,10 @@ class Packs:
             if lane.opening is None:
                 self._open_soon(lane, policy_name, quorum)
             assert lane.opening is not None
+            if lane.opening.done():
+                # Its outcome is put in place by a callback, which needs a turn of the loop.
+                await asyncio.sleep(0)
+                continue
             await asyncio.shield(lane.opening)
 
     def _open_soon(self, lane: _Lane, policy_name: str, quorum: int) -> None:
