@@ -75,7 +75,8 @@ class Segment(models.Model):
                 | Q(owner__isnull=False, lease_until__isnull=False),
             ),
             models.CheckConstraint(
-                name="segment_cells", condition=~Q(layout="coded") | Q(cell_size__gt=0)
+                name="segment_cells",
+                condition=~Q(layout="coded") | Q(cell_size__isnull=False, cell_size__gt=0),
             ),
             models.CheckConstraint(
                 name="segment_open_is_copies", condition=~Q(state="open") | Q(layout="replicated")

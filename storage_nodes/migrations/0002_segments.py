@@ -180,7 +180,7 @@ class Migration(migrations.Migration):
                     models.CheckConstraint(
                         condition=models.Q(
                             models.Q(("layout", "coded"), _negated=True),
-                            ("cell_size__gt", 0),
+                            models.Q(("cell_size__gt", 0), ("cell_size__isnull", False)),
                             _connector="OR",
                         ),
                         name="segment_cells",
