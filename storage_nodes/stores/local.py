@@ -29,7 +29,8 @@ from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
 from storage_nodes.stores.link import Answer, Link
 
-# Blocking disk calls of this process one drive works on at once.
+# Blocking reads, and as many writes, of this process one drive works on at once: cold reads never
+# hold up a commit's fdatasync.
 _THREADS = 4
 # Connections for requests that wait for the disk; quick ones have one of their own.
 _SLOW_LINKS = 4
@@ -52,7 +53,8 @@ class LocalShardStore:
     ) -> None:
         self.drive = drive
         self.disk = disk or Disk()
-        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="drive")
+        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="drive write")
+        self.read_pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="drive read")
         self._socket = socket
         self._secret = secret
         self.timeout_s = timeout_s
@@ -134,6 +136,7 @@ class LocalShardStore:
                 link.close()
         self._quick, self._slow = None, []
         self.pool.shutdown(wait=False)
+        self.read_pool.shutdown(wait=False)
 
     def in_background(self, work: Callable[[OwnedFd], None], fd: OwnedFd) -> None:
         """Do something to a file that nobody waits for; nothing, once the store is closed."""
@@ -290,7 +293,7 @@ class LocalShardReader:
             if found is not None:
                 return found
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._store.pool, self._read, offset, length)
+        return await loop.run_in_executor(self._store.read_pool, self._read, offset, length)
 
     def read_now(self, offset: int, length: int) -> bytes | None:
         fd = self._opened()
