@@ -303,7 +303,7 @@ def _algorithm_of(draft: Draft) -> str:
 def _check_sha256(claimed: str, found: str) -> None:
     if found != claimed.lower():
         raise XAmzContentSHA256Mismatch(
-            client_computed_content_sha256=claimed, s3_computed_content_sha256=found
+            ClientComputedContentSHA256=claimed, S3ComputedContentSHA256=found
         )
 
 
