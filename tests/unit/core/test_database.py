@@ -4,21 +4,32 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import psycopg
 import pytest
 
-from core.config import Config
+from core.config import Config, Database
 from core.database import COMMIT, LOOKUP, MISC, Lanes
 from core.errors import DatabaseUnavailable, UnknownOutcome
 
 DIE = "select pg_terminate_backend(pg_backend_pid())"
 
 
+def patient(url: str) -> Database:
+    """Settings under which no time-out strikes, however slow the machine."""
+    return Config.from_env(
+        {
+            "DATABASE_URL": url,
+            "OBJSTORE_DATABASE_CONNECT_TIMEOUT_S": "120",
+            "OBJSTORE_DATABASE_ANSWER_TIMEOUT_S": "600",
+            "OBJSTORE_DATABASE_IDLE_TRANSACTION_S": "600",
+        }
+    ).database
+
+
 @pytest.fixture
 async def lanes(module_database: str) -> AsyncIterator[Lanes]:
-    opened = Lanes(Config.from_env({"DATABASE_URL": module_database}).database)
+    opened = Lanes(patient(module_database))
     yield opened
     await opened.close()
 
@@ -107,8 +118,7 @@ async def test_more_callers_than_connections_wait_their_turn(lanes: Lanes) -> No
 
 
 async def test_a_caller_that_goes_away_leaves_its_lane_usable(module_database: str) -> None:
-    settings = Config.from_env({"DATABASE_URL": module_database}).database
-    lanes = Lanes(settings, lookup=1)
+    lanes = Lanes(patient(module_database), lookup=1)
     gone = asyncio.ensure_future(lanes.fetch(LOOKUP, "select pg_sleep(600)"))
     waiting = asyncio.ensure_future(lanes.fetch(LOOKUP, "select 2"))
     await asyncio.sleep(0)
@@ -143,8 +153,7 @@ async def test_a_commit_whose_connection_is_lost_is_unknown(lanes: Lanes) -> Non
 
 
 async def test_a_database_that_is_not_there_is_unavailable(module_database: str) -> None:
-    settings = Config.from_env({"DATABASE_URL": module_database}).database
-    lanes = Lanes(replace(settings, url=module_database + "_of_nobody"))
+    lanes = Lanes(patient(module_database + "_of_nobody"))
 
     with pytest.raises(DatabaseUnavailable):
         await lanes.fetch(COMMIT, "select 1")

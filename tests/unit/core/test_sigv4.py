@@ -164,6 +164,22 @@ def test_the_published_chunk_signatures_follow_from_their_seed() -> None:
     ]
 
 
+def test_the_published_trailer_signature_follows_from_its_chunks() -> None:
+    chain = sigv4.ChunkChain(
+        sigv4.signing_key(SECRET, "20130524", "us-east-1"),
+        DATE,
+        "20130524/us-east-1/s3/aws4_request",
+        "106e2a8a18243abcf37539882f36619c00e2dfc72633413f02d3b74544bfeb8e",
+    )
+    for chunk in (b"a" * 65536, b"a" * 1024, b""):
+        last = chain.chunk(sigv4.sha256(chunk).hexdigest())
+
+    assert last == "2ca2aba2005185cf7159c6277faf83795951dd77a3a99e6e65d5c9f85863f992"
+    assert chain.trailer(b"x-amz-checksum-crc32c:sOO8/Q==\n") == (
+        "d81f82fc3505edab99d459891051a732e8730629a2e4a59689829ca17fe2e435"
+    )
+
+
 @given(key=keys, parameters=st.dictionaries(keys, values, max_size=4), meta=values)
 def test_what_botocore_signs_verifies(key: str, parameters: dict[str, str], meta: str) -> None:
     path = "/bucket/" + quote(key, safe="/-_.~")
