@@ -11,6 +11,7 @@ import contextlib
 from time import monotonic
 from typing import Protocol
 
+import psycopg
 from redis import asyncio as redis
 from redis.exceptions import RedisError
 
@@ -32,7 +33,10 @@ class HasLanes(Protocol):
 class Readiness:
     """The answer to `/ready`, asked at most once a second."""
 
-    def __init__(self, store: HasLanes, redis_url: str) -> None:
+    def __init__(
+        self, store: HasLanes, redis_url: str, *, answer_within_s: float = _ANSWER_WITHIN_S
+    ) -> None:
+        self._answer_within_s = answer_within_s
         self._store = store
         self._redis = redis.from_url(redis_url) if redis_url else None
         self._problems: list[str] = []
@@ -55,9 +59,9 @@ class Readiness:
 
     async def _database(self) -> str:
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
+            async with asyncio.timeout(self._answer_within_s):
                 rows = await self._store.lanes.fetch(MISC, _ACTIVE_DRIVES)
-        except (StoreError, TimeoutError):
+        except (StoreError, psycopg.Error, TimeoutError):
             return "the database does not answer"
         drives = rows[0][0]
         if drives < MIN_DRIVES:
@@ -68,7 +72,7 @@ class Readiness:
         if self._redis is None:
             return ""
         try:
-            async with asyncio.timeout(_ANSWER_WITHIN_S):
+            async with asyncio.timeout(self._answer_within_s):
                 await self._redis.ping()
         except (RedisError, OSError, TimeoutError):
             return "Redis does not answer"
