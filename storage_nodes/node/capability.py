@@ -7,16 +7,14 @@ import hmac
 from hashlib import sha256
 
 from core.errors import CapabilityRefused
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import FileName
 
 LIFETIME_S = 60
 # Clocks of hosts differ a little; more than this is an operator's problem, and refused.
 SKEW_S = 5
 
 
-def issue(
-    secret: bytes, *, operation: str, subject: str, name: ShardName | None, now: float
-) -> str:
+def issue(secret: bytes, *, operation: str, subject: str, name: FileName | None, now: float) -> str:
     """A capability for one operation on one shard (or, without `name`, on the subject)."""
     claim = f"{_scope(operation, subject, name)}:{int(now) + LIFETIME_S}"
     return f"{claim}:{_mac(secret, claim)}"
@@ -28,7 +26,7 @@ def check(
     *,
     operation: str,
     subject: str,
-    name: ShardName | None,
+    name: FileName | None,
     now: float,
 ) -> None:
     """CapabilityRefused unless `capability` allows exactly this, now."""
@@ -50,9 +48,8 @@ def greeting(secret: bytes, side: str, client_nonce: str, node_nonce: str, drive
     return _mac(secret, "\n".join((side, node_nonce, client_nonce, drive)))
 
 
-def _scope(operation: str, subject: str, name: ShardName | None) -> str:
-    shard = f"{name.segment.hex}:{name.epoch}" if name else "-:-"
-    return f"{operation}:{subject}:{shard}"
+def _scope(operation: str, subject: str, name: FileName | None) -> str:
+    return f"{operation}:{subject}:{name.scope if name else '-:-'}"
 
 
 def _mac(secret: bytes, claim: str) -> str:

@@ -30,7 +30,7 @@ from storage_nodes.node.folders import Folders
 from storage_nodes.node.identity import Identity
 from storage_nodes.node.page import GONE, Page
 from storage_nodes.node.trash import Trash
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import JOURNAL, FileName, JournalName, ShardName
 from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
 
 # Not the drive's fault: this process or machine is short of something.
@@ -66,7 +66,7 @@ class OpenFile:
 
     __slots__ = ("fd", "name", "presence", "published", "temporary")
 
-    def __init__(self, name: ShardName, fd: OwnedFd, temporary: str | None, presence: int) -> None:
+    def __init__(self, name: FileName, fd: OwnedFd, temporary: str | None, presence: int) -> None:
         self.name = name
         self.fd = fd
         self.temporary = temporary
@@ -104,7 +104,7 @@ class Drive:
     # -- writing ------------------------------------------------------------------------------
 
     def create(
-        self, name: ShardName, purpose: Purpose, size_bytes: int | None, header: Buffer
+        self, name: FileName, purpose: Purpose, size_bytes: int | None, header: Buffer
     ) -> OpenFile:
         """A new file with its header; a 'pack' is published, durably, before this returns."""
         with self._guard("create"):
@@ -159,7 +159,7 @@ class Drive:
 
     # -- reading ------------------------------------------------------------------------------
 
-    def open(self, name: ShardName) -> tuple[int, int]:
+    def open(self, name: FileName) -> tuple[int, int]:
         """A read-only descriptor, the caller's to close, and the size."""
         try:
             fd = self.disk.open(name.path, os.O_RDONLY, root=self._root.fd)
@@ -167,7 +167,7 @@ class Drive:
             raise self._reading_failed(name, error) from error
         return fd, os.fstat(fd).st_size
 
-    def read(self, name: ShardName, offset: int, length: int) -> bytes:
+    def read(self, name: FileName, offset: int, length: int) -> bytes:
         fd, _ = self.open(name)
         try:
             return os.pread(fd, length, offset)
@@ -176,7 +176,7 @@ class Drive:
         finally:
             os.close(fd)
 
-    def stat(self, name: ShardName) -> ShardStat | None:
+    def stat(self, name: FileName) -> ShardStat | None:
         for path, trashed in ((name.path, False), (self.trash_bin.find(name), True)):
             if path is None:
                 continue
@@ -201,13 +201,23 @@ class Drive:
                         return found
         return found
 
+    def journal_names(self, after: str, limit: int) -> list[JournalName]:
+        """Published journal files in the order of their names, behind `after`."""
+        self._verify()
+        try:
+            folder = OwnedFd(self.disk.open_folder(JOURNAL, root=self._root.fd))
+        except FileNotFoundError:
+            return []
+        found = (_journal_name(text) for text in sorted(os.listdir(folder.fd)) if text > after)
+        return [name for name in found if name][:limit]
+
     # -- removing -----------------------------------------------------------------------------
 
-    def trash(self, name: ShardName) -> bool:
+    def trash(self, name: FileName) -> bool:
         with self._guard("trash"):
             return self.trash_bin.put(name)
 
-    def restore(self, name: ShardName) -> bool:
+    def restore(self, name: FileName) -> bool:
         with self._guard("restore"):
             return self.trash_bin.restore(name) or self._is_published(name)
 
@@ -236,7 +246,7 @@ class Drive:
             device=self.device,
         )
 
-    def report_error(self, name: ShardName, number: int) -> None:
+    def report_error(self, name: FileName, number: int) -> None:
         """A holder of a descriptor met an error."""
         self.fence.put_up(number, f"{name}, reported by a writer")
 
@@ -248,7 +258,7 @@ class Drive:
 
     # -- steps --------------------------------------------------------------------------------
 
-    def _new_file(self, name: ShardName) -> OpenFile:
+    def _new_file(self, name: FileName) -> OpenFile:
         presence = self._page.presence
         folder = self._folders.open(name.folder)
         try:
@@ -328,7 +338,7 @@ class Drive:
         self.fence.put_up(error.errno or errno.EIO, what)
         return DriveFenced(drive=self.identity.drive, why=f"{what}: {error.strerror}")
 
-    def _reading_failed(self, name: ShardName, error: OSError) -> Exception:
+    def _reading_failed(self, name: FileName, error: OSError) -> Exception:
         if error.errno in _OURS:
             return NodeUnreachable(f"The node is short of resources: {error}.")
         self._verify()
@@ -336,7 +346,7 @@ class Drive:
             return ShardMissing(shard=name)
         return ShardCorrupt(f"The drive cannot read the shard: {error.strerror}.", shard=name)
 
-    def _is_published(self, name: ShardName) -> bool:
+    def _is_published(self, name: FileName) -> bool:
         try:
             os.stat(name.path, dir_fd=self._root.fd)
         except FileNotFoundError:
@@ -384,5 +394,12 @@ def as_purpose(text: str) -> Purpose:
 def _shard_name(text: str) -> ShardName | None:
     try:
         return ShardName.parse(text)
+    except ValueError:
+        return None
+
+
+def _journal_name(text: str) -> JournalName | None:
+    try:
+        return JournalName.parse(text)
     except ValueError:
         return None

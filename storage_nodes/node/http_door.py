@@ -27,7 +27,7 @@ from storage_nodes.node.drive import Drive, OpenFile, as_purpose
 from storage_nodes.node.host import this_host
 from storage_nodes.node.keyfile import NodeKey
 from storage_nodes.node.slot import Slot, Slots
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import FileName, ShardName, parse_name
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")
@@ -60,6 +60,7 @@ class HttpDoor:
                 web.post(f"{drive}/clear_fence", self._clear_fence),
                 web.post(f"{drive}/unlink_trash", self._unlink_trash),
                 web.get(f"{drive}/shards", self._names),
+                web.get(f"{drive}/journal", self._journal),
                 web.get(drive + shard, self._read, allow_head=False),
                 web.get(f"{drive}{shard}/stat", self._stat),
                 web.post(f"{drive}{shard}/trash", self._trash),
@@ -122,6 +123,13 @@ class HttpDoor:
         start = ShardName.parse(after) if after else None
         limit = min(int(request.query.get("limit", 1000)), _MAX_NAMES)
         found = await _in_drive(slot, lambda drive: drive.names(start, limit))
+        return _json([str(name) for name in found])
+
+    async def _journal(self, request: web.Request) -> web.Response:
+        slot = self._allowed(request, "journal", None)
+        after = request.query.get("after", "")
+        limit = min(int(request.query.get("limit", 1000)), _MAX_NAMES)
+        found = await _in_drive(slot, lambda drive: drive.journal_names(after, limit))
         return _json([str(name) for name in found])
 
     # -- one shard ----------------------------------------------------------------------------
@@ -214,13 +222,13 @@ class HttpDoor:
         self._files[_place(request)] = (opened[0], clock.monotonic())
         return slot, opened[0]
 
-    def _allowed(self, request: web.Request, operation: str, name: ShardName | None) -> Slot:
+    def _allowed(self, request: web.Request, operation: str, name: FileName | None) -> Slot:
         drive = UUID(request.match_info["drive"])
         self._check(request, operation, str(drive), name)
         return self._slots.find(drive)
 
     def _check(
-        self, request: web.Request, operation: str, subject: str, name: ShardName | None
+        self, request: web.Request, operation: str, subject: str, name: FileName | None
     ) -> None:
         given = request.headers.get("Authorization", "")
         if not given.startswith(_PREFIX):
@@ -266,12 +274,12 @@ def _json(value: Any, status: int = 200) -> web.Response:
     return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
 
 
-def _shard(request: web.Request) -> ShardName:
-    return ShardName.parse(request.match_info["name"])
+def _shard(request: web.Request) -> FileName:
+    return parse_name(request.match_info["name"])
 
 
-def _queried_name(request: web.Request) -> ShardName:
-    return ShardName.parse(request.query["name"])
+def _queried_name(request: web.Request) -> FileName:
+    return parse_name(request.query["name"])
 
 
 def _place(request: web.Request) -> tuple[UUID, str]:

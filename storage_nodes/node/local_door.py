@@ -28,7 +28,7 @@ from storage_nodes.node import capability, packets
 from storage_nodes.node.drive import Drive, OpenFile, as_purpose
 from storage_nodes.node.keyfile import NodeKey
 from storage_nodes.node.slot import Slots
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import FileName, ShardName, parse_name
 
 log = logging.getLogger(__name__)
 _MAX_CONNECTIONS = 1024
@@ -176,7 +176,7 @@ class _Connection:
     ) -> Outcome:
         # Found anew each time: another drive may have come to the path meanwhile.
         drive = self._slots.find(self._drive).present()
-        name = ShardName.parse(text) if text else None
+        name = parse_name(text) if text else None
         if operation == "open":
             fd, size = drive.open(_named(name))
             return size, fd
@@ -194,7 +194,7 @@ class _Connection:
         return _do_plain(drive, operation, name, arguments), None
 
     def _create(
-        self, drive: Drive, name: ShardName, arguments: dict[str, Any], payload: bytes
+        self, drive: Drive, name: FileName, arguments: dict[str, Any], payload: bytes
     ) -> Outcome:
         purpose = as_purpose(arguments["purpose"])
         file = drive.create(name, purpose, arguments.get("size"), payload)
@@ -224,7 +224,7 @@ class _Connection:
 
 
 def _do_plain(
-    drive: Drive, operation: str, name: ShardName | None, arguments: dict[str, Any]
+    drive: Drive, operation: str, name: FileName | None, arguments: dict[str, Any]
 ) -> object:
     """Operations without descriptors."""
     match operation:
@@ -239,7 +239,12 @@ def _do_plain(
             return drive.unlink_trash(float(arguments["older_than"]))
         case "names":
             limit = min(int(arguments.get("limit", _PAGE_OF_NAMES)), _PAGE_OF_NAMES)
-            return [str(each) for each in drive.names(name, limit)]
+            after = name if isinstance(name, ShardName) else None
+            return [str(each) for each in drive.names(after, limit)]
+        case "journal":
+            limit = min(int(arguments.get("limit", _PAGE_OF_NAMES)), _PAGE_OF_NAMES)
+            after_text = str(arguments.get("after", ""))
+            return [str(each) for each in drive.journal_names(after_text, limit)]
         case "report_error":
             drive.report_error(_named(name), int(arguments["errno"]))
             return None
@@ -254,7 +259,7 @@ def _do_plain(
     raise OperationNotImplemented(operation=operation)
 
 
-def _named(name: ShardName | None) -> ShardName:
+def _named(name: FileName | None) -> FileName:
     if name is None:
         raise ValueError("a shard name is missing")
     return name

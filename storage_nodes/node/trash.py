@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from core import clock, failpoints
 from storage_nodes.node.disk import Disk, OwnedFd
 from storage_nodes.node.folders import Folders
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import FileName, parse_name
 
 FOLDER = "trash"
 _ENTRY = re.compile(r"([0-9]{1,16})-(.+)", re.ASCII)
@@ -31,7 +31,7 @@ _before_unlink = failpoints.declare(
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    name: ShardName
+    name: FileName
     at_ms: int
     size_bytes: int
 
@@ -48,7 +48,7 @@ class Trash:
         self._root = root
         self._folders = folders
         self._lock = threading.Lock()
-        self._entries: dict[ShardName, _Entry] = {}
+        self._entries: dict[FileName, _Entry] = {}
         # Nothing is made here: a fenced drive must be served for reading as it is.
         for text in sorted(_names(root.fd)):
             self._adopt(text)
@@ -58,13 +58,13 @@ class Trash:
         with self._lock:
             return sum(entry.size_bytes for entry in self._entries.values())
 
-    def find(self, name: ShardName) -> str | None:
+    def find(self, name: FileName) -> str | None:
         """Where the trash keeps `name`."""
         with self._lock:
             entry = self._entries.get(name)
         return entry.path if entry else None
 
-    def put(self, name: ShardName) -> bool:
+    def put(self, name: FileName) -> bool:
         """Move a published shard here, durably; False when there is none."""
         self._folders.open(FOLDER)
         with self._lock:
@@ -82,7 +82,7 @@ class Trash:
         _durable.hit()
         return True
 
-    def restore(self, name: ShardName) -> bool:
+    def restore(self, name: FileName) -> bool:
         """Give a trashed shard its name back, durably; False when the trash has none."""
         folder = self._folders.open(name.folder)
         with self._lock:
@@ -130,7 +130,7 @@ class Trash:
         """Take up an entry found at start; strangers in the folder are left alone."""
         match = _ENTRY.fullmatch(text)
         try:
-            name = ShardName.parse(match[2]) if match else None
+            name = parse_name(match[2]) if match else None
         except ValueError:
             name = None
         if match is None or name is None:

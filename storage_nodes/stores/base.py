@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Literal, Protocol, TypeAlias
 from uuid import UUID
 
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import FileName, JournalName, ShardName
 
 Buffer: TypeAlias = bytes | bytearray | memoryview
 Purpose: TypeAlias = Literal["pack", "shard"]
@@ -52,7 +52,7 @@ class ShardFile(Protocol):
     call raises: a file is never carried over.
     """
 
-    name: ShardName
+    name: FileName
 
     async def write(self, offset: int, buffers: Sequence[Buffer], *, sync: bool = False) -> None:
         """Put the buffers one after another at `offset`; with `sync`, what `sync` promises too.
@@ -86,7 +86,7 @@ class ShardFile(Protocol):
 class ShardReader(Protocol):
     """One shard being read. Bytes already published never change; a pack may grow."""
 
-    name: ShardName
+    name: FileName
     size: int  # when it was opened
 
     async def read(self, offset: int, length: int) -> bytes:
@@ -100,13 +100,15 @@ class ShardReader(Protocol):
 
 
 class ShardStore(Protocol):
-    """The shards of one drive."""
+    """The shards of one drive, and the journal files it keeps: those are made, read and trashed
+    like a 'shard'.
+    """
 
     drive: UUID
 
     async def create(
         self,
-        name: ShardName,
+        name: FileName,
         *,
         purpose: Purpose,
         size_bytes: int | None = None,
@@ -118,19 +120,19 @@ class ShardStore(Protocol):
         'pack': header durable, name published and directory durable before this returns.
         """
 
-    async def open(self, name: ShardName) -> ShardReader:
+    async def open(self, name: FileName) -> ShardReader:
         """Open for reading; ShardMissing when it is not there or lies in the trash."""
 
-    async def stat(self, name: ShardName) -> ShardStat | None:
+    async def stat(self, name: FileName) -> ShardStat | None:
         """None when the drive holds it neither under its name nor in the trash."""
 
-    async def trash(self, name: ShardName) -> bool:
+    async def trash(self, name: FileName) -> bool:
         """Take the name away, durably; the bytes stay restorable for a while.
 
         False when there was nothing under that name. Works on a full drive.
         """
 
-    async def restore(self, name: ShardName) -> bool:
+    async def restore(self, name: FileName) -> bool:
         """Bring a trashed shard back under its name, durably; False when the trash has none."""
 
     async def unlink_trash(self, older_than: datetime) -> int:
@@ -139,7 +141,10 @@ class ShardStore(Protocol):
     def names(self, after: ShardName | None = None) -> AsyncIterator[ShardName]:
         """Every published shard, in an order that lets a caller go on behind the last one seen."""
 
-    async def report_error(self, name: ShardName, errno: int) -> None:
+    def journal_names(self) -> AsyncIterator[JournalName]:
+        """Every published file of the journal, in the order of their numbers."""
+
+    async def report_error(self, name: FileName, errno: int) -> None:
         """A write or fsync through a passed descriptor failed: fence the drive, durably."""
 
     async def space(self) -> Space:

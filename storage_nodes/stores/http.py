@@ -16,7 +16,7 @@ import orjson
 from core import clock
 from core.errors import NodeUnreachable, ShardMissing
 from storage_nodes.node import capability
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import FileName, JournalName, ShardName
 from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
 from storage_nodes.stores.link import error_of
 
@@ -45,7 +45,7 @@ class HttpNode:
         *,
         operation: str,
         subject: str,
-        name: ShardName | None = None,
+        name: FileName | None = None,
         query: dict[str, str] | None = None,
         body: bytes | None = None,
     ) -> bytes:
@@ -88,7 +88,7 @@ class HttpShardStore:
 
     async def create(
         self,
-        name: ShardName,
+        name: FileName,
         *,
         purpose: Purpose,
         size_bytes: int | None = None,
@@ -102,20 +102,20 @@ class HttpShardStore:
         await file.ask("POST", "", "create", query, bytes(header))
         return file
 
-    async def open(self, name: ShardName) -> "HttpShardReader":
+    async def open(self, name: FileName) -> "HttpShardReader":
         found = await self.stat(name)
         if found is None or found.trashed:
             raise ShardMissing(shard=name)
         return HttpShardReader(self, name, found.size_bytes)
 
-    async def stat(self, name: ShardName) -> ShardStat | None:
+    async def stat(self, name: FileName) -> ShardStat | None:
         found = await self.of_shard("GET", name, "stat")
         return ShardStat(size_bytes=found["size"], trashed=found["trashed"]) if found else None
 
-    async def trash(self, name: ShardName) -> bool:
+    async def trash(self, name: FileName) -> bool:
         return bool(await self.of_shard("POST", name, "trash"))
 
-    async def restore(self, name: ShardName) -> bool:
+    async def restore(self, name: FileName) -> bool:
         return bool(await self.of_shard("POST", name, "restore"))
 
     async def unlink_trash(self, older_than: datetime) -> int:
@@ -134,7 +134,17 @@ class HttpShardStore:
             if len(page) < _PAGE_OF_NAMES:
                 return
 
-    async def report_error(self, name: ShardName, errno: int) -> None:
+    async def journal_names(self) -> AsyncIterator[JournalName]:
+        after = ""
+        while True:
+            query = {"limit": str(_PAGE_OF_NAMES), "after": after}
+            page = await self._of_drive("GET", "journal", query=query)
+            for after in page:
+                yield JournalName.parse(after)
+            if len(page) < _PAGE_OF_NAMES:
+                return
+
+    async def report_error(self, name: FileName, errno: int) -> None:
         await self.of_shard("POST", name, "report_error", {"errno": str(errno)})
 
     async def clear_fence(self) -> None:
@@ -158,7 +168,7 @@ class HttpShardStore:
         method: str,
         path: str,
         operation: str,
-        name: ShardName | None,
+        name: FileName | None,
         query: dict[str, str] | None,
         body: bytes | None = None,
     ) -> bytes:
@@ -173,7 +183,7 @@ class HttpShardStore:
         )
 
     async def of_shard(
-        self, method: str, name: ShardName, operation: str, query: dict[str, str] | None = None
+        self, method: str, name: FileName, operation: str, query: dict[str, str] | None = None
     ) -> Any:
         """An operation on a published shard that answers JSON."""
         path = f"shards/{name}/{operation}"
@@ -194,7 +204,7 @@ class HttpShardFile:
     """A file open at the node, under a handle made up here."""
 
     def __init__(
-        self, store: HttpShardStore, name: ShardName, handle: str, *, published: bool
+        self, store: HttpShardStore, name: FileName, handle: str, *, published: bool
     ) -> None:
         self.name = name
         self._store = store
@@ -272,7 +282,7 @@ class HttpShardFile:
 class HttpShardReader:
     """A shard read piece by piece; the node opens it for each."""
 
-    def __init__(self, store: HttpShardStore, name: ShardName, size: int) -> None:
+    def __init__(self, store: HttpShardStore, name: FileName, size: int) -> None:
         self.name = name
         self.size = size
         self._store = store

@@ -20,7 +20,7 @@ from uuid import UUID
 from core.errors import BadFormat, CapabilityRefused, NodeUnreachable, StoreError
 from storage_nodes.node import capability, packets
 from storage_nodes.node.page import PageView
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import FileName
 
 log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Link:
     async def ask(
         self,
         operation: str,
-        name: ShardName | None,
+        name: FileName | None,
         arguments: Mapping[str, object],
         *,
         timeout_s: float,
@@ -98,7 +98,7 @@ class Link:
             timer.cancel()
             self._pending.pop(number, None)
 
-    def tell(self, operation: str, name: ShardName | None, arguments: Mapping[str, object]) -> None:
+    def tell(self, operation: str, name: FileName | None, arguments: Mapping[str, object]) -> None:
         """Ask without waiting for the answer, nor for certainty that it was heard."""
         self._last += 1
         text = str(name) if name else None

@@ -25,7 +25,7 @@ from core.errors import (
 )
 from storage_nodes.node.disk import OUT_OF_SPACE, Disk, OwnedFd, SyncFailed
 from storage_nodes.node.page import PageView
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import FileName, JournalName, ShardName
 from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
 from storage_nodes.stores.link import Answer, Link
 
@@ -64,7 +64,7 @@ class LocalShardStore:
 
     async def create(
         self,
-        name: ShardName,
+        name: FileName,
         *,
         purpose: Purpose,
         size_bytes: int | None = None,
@@ -85,23 +85,23 @@ class LocalShardStore:
         published = purpose == "pack"
         return LocalShardFile(self, link, name, _owned(fd), handle, stamp, published=published)
 
-    async def open(self, name: ShardName) -> "LocalShardReader":
+    async def open(self, name: FileName) -> "LocalShardReader":
         link = self._quick
         if link is None or not link.is_alive:
             link = await self._quick_link()
         size, fd = await link.ask("open", name, {}, timeout_s=self.timeout_s)
         return LocalShardReader(self, name, _owned(fd), size, link.page)
 
-    async def stat(self, name: ShardName) -> ShardStat | None:
+    async def stat(self, name: FileName) -> ShardStat | None:
         link = await self._quick_link()
         found, _ = await link.ask("stat", name, {}, timeout_s=self.timeout_s)
         return ShardStat(size_bytes=found["size"], trashed=found["trashed"]) if found else None
 
-    async def trash(self, name: ShardName) -> bool:
+    async def trash(self, name: FileName) -> bool:
         done, _ = await self._ask("trash", name, {})
         return bool(done)
 
-    async def restore(self, name: ShardName) -> bool:
+    async def restore(self, name: FileName) -> bool:
         done, _ = await self._ask("restore", name, {})
         return bool(done)
 
@@ -118,7 +118,17 @@ class LocalShardStore:
             if len(page) < _PAGE_OF_NAMES:
                 return
 
-    async def report_error(self, name: ShardName, errno: int) -> None:
+    async def journal_names(self) -> AsyncIterator[JournalName]:
+        after = ""
+        while True:
+            arguments = {"limit": _PAGE_OF_NAMES, "after": after}
+            page, _ = await self._ask("journal", None, arguments)
+            for after in page:
+                yield JournalName.parse(after)
+            if len(page) < _PAGE_OF_NAMES:
+                return
+
+    async def report_error(self, name: FileName, errno: int) -> None:
         await self._ask("report_error", name, {"errno": errno})
 
     async def space(self) -> Space:
@@ -144,7 +154,7 @@ class LocalShardStore:
             self.pool.submit(work, fd)
 
     async def _ask(
-        self, operation: str, name: ShardName | None, arguments: Mapping[str, object]
+        self, operation: str, name: FileName | None, arguments: Mapping[str, object]
     ) -> Answer:
         link = await self._slow_link()
         return await link.ask(operation, name, arguments, timeout_s=self.timeout_s)
@@ -176,7 +186,7 @@ class LocalShardFile:
         self,
         store: LocalShardStore,
         link: Link,
-        name: ShardName,
+        name: FileName,
         fd: OwnedFd,
         handle: str,
         stamp: bytes,
@@ -279,7 +289,7 @@ class LocalShardReader:
     """A read-only descriptor, received from the node."""
 
     def __init__(
-        self, store: LocalShardStore, name: ShardName, fd: OwnedFd, size: int, page: PageView
+        self, store: LocalShardStore, name: FileName, fd: OwnedFd, size: int, page: PageView
     ) -> None:
         self.name = name
         self.size = size

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from core import clock
 from core.errors import DriveFenced, DriveFull, DriveGone, ShardExists, ShardMissing
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import FileName, JournalName, ShardName
 from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
 
 
@@ -21,12 +21,12 @@ class MemoryShardStore:
         self.size_bytes = size_bytes
         self.fenced = False
         self.gone = False
-        self.shards: dict[ShardName, bytearray] = {}
-        self.trashed: dict[ShardName, tuple[datetime, bytearray]] = {}
+        self.shards: dict[FileName, bytearray] = {}
+        self.trashed: dict[FileName, tuple[datetime, bytearray]] = {}
 
     async def create(
         self,
-        name: ShardName,
+        name: FileName,
         *,
         purpose: Purpose,
         size_bytes: int | None = None,
@@ -42,13 +42,13 @@ class MemoryShardStore:
             self.shards[name] = held
         return MemoryShardFile(self, name, held, published=purpose == "pack")
 
-    async def open(self, name: ShardName) -> "MemoryShardReader":
+    async def open(self, name: FileName) -> "MemoryShardReader":
         self.check_present()
         if name not in self.shards:
             raise ShardMissing(shard=name)
         return MemoryShardReader(self, name, self.shards[name])
 
-    async def stat(self, name: ShardName) -> ShardStat | None:
+    async def stat(self, name: FileName) -> ShardStat | None:
         self.check_present()
         if name in self.shards:
             return ShardStat(size_bytes=len(self.shards[name]), trashed=False)
@@ -56,7 +56,7 @@ class MemoryShardStore:
             return ShardStat(size_bytes=len(self.trashed[name][1]), trashed=True)
         return None
 
-    async def trash(self, name: ShardName) -> bool:
+    async def trash(self, name: FileName) -> bool:
         self.check_writable()
         held = self.shards.pop(name, None)
         if held is None:
@@ -64,7 +64,7 @@ class MemoryShardStore:
         self.trashed[name] = (clock.now(), held)
         return True
 
-    async def restore(self, name: ShardName) -> bool:
+    async def restore(self, name: FileName) -> bool:
         self.check_writable()
         if name not in self.trashed:
             return name in self.shards
@@ -81,11 +81,17 @@ class MemoryShardStore:
 
     async def names(self, after: ShardName | None = None) -> AsyncIterator[ShardName]:
         self.check_present()
-        for name in sorted(self.shards, key=lambda each: each.path):
+        shards = [name for name in self.shards if isinstance(name, ShardName)]
+        for name in sorted(shards, key=lambda each: each.path):
             if after is None or name.path > after.path:
                 yield name
 
-    async def report_error(self, name: ShardName, errno: int) -> None:
+    async def journal_names(self) -> AsyncIterator[JournalName]:
+        self.check_present()
+        for name in sorted(name for name in self.shards if isinstance(name, JournalName)):
+            yield name
+
+    async def report_error(self, name: FileName, errno: int) -> None:
         self.fenced = True
 
     async def space(self) -> Space:
@@ -117,7 +123,7 @@ class MemoryShardFile:
     """One shard being written into memory."""
 
     def __init__(
-        self, store: MemoryShardStore, name: ShardName, held: bytearray, *, published: bool
+        self, store: MemoryShardStore, name: FileName, held: bytearray, *, published: bool
     ) -> None:
         self.name = name
         self._store = store
@@ -166,7 +172,7 @@ class MemoryShardFile:
 class MemoryShardReader:
     """One shard being read from memory."""
 
-    def __init__(self, store: MemoryShardStore, name: ShardName, held: bytearray) -> None:
+    def __init__(self, store: MemoryShardStore, name: FileName, held: bytearray) -> None:
         self.name = name
         self.size = len(held)
         self._store = store

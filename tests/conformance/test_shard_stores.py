@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from core.errors import DriveFenced, ShardExists, ShardMissing
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import FileName, JournalName, ShardName
 from storage_nodes.stores.base import ShardStore
 from storage_nodes.stores.memory import MemoryShardStore
 from tests.support.nodes import RunningNode, running_node
@@ -53,13 +53,13 @@ def name() -> ShardName:
     return ShardName(uuid4(), 3, 5)
 
 
-async def publish(store: ShardStore, name: ShardName, *pieces: bytes) -> None:
+async def publish(store: ShardStore, name: FileName, *pieces: bytes) -> None:
     file = await store.create(name, purpose="shard")
     await file.write(0, pieces)
     await file.publish()
 
 
-async def content(store: ShardStore, name: ShardName) -> bytes:
+async def content(store: ShardStore, name: FileName) -> bytes:
     reader = await store.open(name)
     try:
         return await reader.read(0, 1 << 20)
@@ -346,6 +346,34 @@ async def test_names_leaves_out_the_trash(store: ShardStore, name: ShardName) ->
     await store.trash(name)
 
     assert name not in [each async for each in store.names()]
+
+
+async def test_a_journal_file_is_kept_like_a_shard_and_is_none(store: ShardStore) -> None:
+    name = JournalName(77, 1 << 63, "jrn")
+    await publish(store, name, BLOCK, b"tail")
+
+    assert await content(store, name) == BLOCK + b"tail"
+    assert name in [each async for each in store.journal_names()]
+    assert name not in [each async for each in store.names()]
+
+
+async def test_journal_files_are_listed_by_number(store: ShardStore) -> None:
+    made = [JournalName(1000 + n, 9 - n, "snap" if n == 3 else "jrn") for n in range(6)]
+    for each in reversed(made):
+        await publish(store, each, b"x")
+
+    listed = [each async for each in store.journal_names()]
+    assert [each for each in listed if each.number >= 1000] == made
+
+
+async def test_a_trashed_journal_file_comes_back(store: ShardStore) -> None:
+    name = JournalName(78, 1, "snap")
+    await publish(store, name, BLOCK)
+
+    assert await store.trash(name)
+    assert name not in [each async for each in store.journal_names()]
+    assert await store.restore(name)
+    assert await content(store, name) == BLOCK
 
 
 async def test_space_is_told_without_the_reserve(store: ShardStore) -> None:

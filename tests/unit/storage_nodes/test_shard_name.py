@@ -1,4 +1,4 @@
-"""The names of shard files."""
+"""The names of shard and journal files."""
 
 from uuid import UUID
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import JournalName, ShardName, parse_name
 
 SEGMENT = UUID("0190a0b0-c0d0-7000-8000-00000000abcd")
 
@@ -44,3 +44,32 @@ def test_what_is_written_is_read_back(segment: UUID, epoch: int, index: int) -> 
 def test_anything_but_the_canonical_form_is_refused(text: str) -> None:
     with pytest.raises(ValueError):
         ShardName.parse(text)
+
+
+@given(st.integers(0, 2**64 - 1), st.integers(0, 2**64 - 1), st.sampled_from(["jrn", "snap"]))
+def test_the_name_of_a_journal_file_is_read_back(number: int, attempt: int, kind: str) -> None:
+    name = JournalName(number, attempt, "jrn" if kind == "jrn" else "snap")
+
+    assert parse_name(str(name)) == name
+
+
+def test_journal_names_sort_by_their_number() -> None:
+    names = [JournalName(2, 1, "jrn"), JournalName(16, 0, "snap"), JournalName(255, 0, "jrn")]
+
+    assert sorted(map(str, names)) == list(map(str, names))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1-2.jrn",
+        "0000000000000001-0000000000000002",
+        "0000000000000001-0000000000000002.txt",
+        "000000000000000A-0000000000000002.jrn",
+        "../0000000000000001-0000000000000002.jrn",
+        "0000000000000001-0000000000000002.jrn\n",
+    ],
+)
+def test_nothing_else_is_the_name_of_a_journal_file(text: str) -> None:
+    with pytest.raises(ValueError):
+        parse_name(text)
