@@ -14,7 +14,7 @@ def status_page(found: dict[str, Any]) -> str:
         *_contents(found),
     ]
     for title, rows in (
-        ("Losses survived, by policy", [_without(one, "needed") for one in found["policies"]]),
+        ("Losses survived, by policy", _policies(found)),
         ("Zones", [_readable(zone) for zone in found["zones"]]),
         ("Nodes", found["nodes"]),
         ("Drives", [drive_row(drive) for drive in found["drives"]]),
@@ -39,9 +39,19 @@ def _promise(found: dict[str, Any]) -> list[str]:
     fresh = _count(promise["until_coded"], "drive")
     return [
         f"Data written now ({promise['policy']}) survives the loss of {', '.join(losses[:-1])}",
-        f"or {losses[-1]}. {promise['reason']}",
+        f"or {losses[-1]}.",
+        promise["reason"],
         f"Until they are coded, small objects survive the loss of {fresh}.",
         found["metadata"]["reason"],
+    ]
+
+
+def _policies(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """A line each; a reason only where it is another than the one already given."""
+    told = found["tolerance"]["reason"]
+    return [
+        {**_without(one, "needed"), "reason": "" if one["reason"] == told else one["reason"]}
+        for one in found["policies"]
     ]
 
 

@@ -12,11 +12,11 @@ Any number of loops may run: all they write is idempotent.
 import asyncio
 import logging
 import threading
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+import psycopg
 from psycopg.types.json import Jsonb
 
 from core.clock import monotonic
@@ -36,6 +36,8 @@ _OWE_AT_ONCE = 1000
 # Repairs are owed again now and then: a segment sealed meanwhile may name a drive long gone.
 _OWE_EVERY_S = 60.0
 _RETRY_S = 1.0
+# Between rounds that took longer than their turn.
+_PAUSE_S = 0.05
 
 _NODES = """
     SELECT n.id, n.name, n.address, coalesce(array_agg(d.id) FILTER (WHERE d.id IS NOT NULL), '{}'),
@@ -169,19 +171,29 @@ def run(stop: threading.Event) -> None:
 
 
 async def _run(stop: threading.Event, settings: Config) -> None:
+    """Nothing ends this loop but `stop`: without it no drive is ever given up and repaired."""
+    while not stop.is_set():
+        try:
+            await _watch(stop, settings)
+        except Exception:
+            log.exception("health starts over")
+            await asyncio.sleep(_RETRY_S)
+
+
+async def _watch(stop: threading.Event, settings: Config) -> None:
+    key = load(settings.nodes.key_file)
     lanes = Lanes(settings.database, misc=1, name="objstore health")
-    health = Health(lanes, settings, load(settings.nodes.key_file))
+    health = Health(lanes, settings, key)
     try:
         while not stop.is_set():
             started = monotonic()
             try:
                 await health.round()
-            except StoreError as error:
+            except (StoreError, psycopg.Error) as error:
                 log.warning("health round failed", extra={"why": str(error)})
                 await asyncio.sleep(_RETRY_S)
             rest = settings.nodes.poll_s - (monotonic() - started)
-            await asyncio.sleep(max(0.05, rest))
+            await asyncio.sleep(max(_PAUSE_S, rest))
     finally:
-        with suppress(StoreError):
-            await health.close()
+        await health.close()
         await lanes.close()

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
+import psycopg
+
 from core.config import Config, Nodes
 from core.database import MISC, Lanes
 from core.errors import DriveGone, StoreError
@@ -121,8 +123,8 @@ class Inventory:
             await asyncio.sleep(_REFRESH_S)
             try:
                 await self.refresh()
-            except StoreError as error:
-                log.info("drives not refreshed", extra={"why": str(error)})
+            except (StoreError, psycopg.Error) as error:
+                log.warning("drives not refreshed", extra={"why": str(error)})
 
 
 class _Routes:

@@ -1,5 +1,6 @@
 """What is observed of nodes and drives, and what follows from it."""
 
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -8,14 +9,15 @@ from uuid import UUID
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from core import clock
 from core import config as configuration
 from core.config import config
 from core.database import Lanes
-from storage_nodes.health import NODE_PATIENCE, Health
+from storage_nodes.health import NODE_PATIENCE, Health, run
 from storage_nodes.shard_name import ShardName
-from tests.support.nodes import RunningNode, eventually, make_known, running_node
+from tests.support.nodes import RunningNode, eventually, make_known, running_node, wait_until
 
 pytestmark = pytest.mark.cluster
 GONE_AFTER_S = 1000.0
@@ -55,8 +57,11 @@ def moment() -> Iterator[ShiftedClock]:
 
 
 @pytest.fixture
-def rows(database: str) -> Iterator[Rows]:
-    with psycopg.connect(database, autocommit=True) as connection:
+def rows(module_database: str) -> Iterator[Rows]:
+    """The module's database, without nodes, drives and segments."""
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        for table in ("segment_shard", "segment", "job", "drive", "node", "zone"):
+            connection.execute(sql.SQL("delete from {}").format(sql.Identifier(table)))
         yield connection
 
 
@@ -296,3 +301,24 @@ def segment(
         " values (%s, %s, %s, %s, %s, 4096)",
         (UUID(int=number), policy, layout, state, drives),
     )
+
+
+def test_the_loop_survives_what_goes_wrong_and_ends_when_told(
+    shared: RunningNode, rows: Rows, tmp_path: Path
+) -> None:
+    make_known(rows, shared)
+    rows.execute("update drive set state = 'gone'")
+    rows.execute("alter table node rename to elsewhere")
+    key_file = tmp_path / "node.key"
+    stop = threading.Event()
+    with configuration.override(nodes={"key_file": key_file, "poll_s": 0.05}):
+        loop = threading.Thread(target=run, args=(stop,))
+        loop.start()
+        # First there is no key, then no table, then a store.
+        key_file.write_text((shared.home / "keys" / "node.key").read_text())
+        rows.execute("alter table elsewhere rename to node")
+        wait_until(lambda: states(rows) == ["active", "active"])
+        stop.set()
+        loop.join(60)
+
+    assert not loop.is_alive()

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import psycopg
 import pytest
+from psycopg import sql
 
 from core import config as configuration
 from core.config import config
@@ -29,8 +30,11 @@ def node() -> Iterator[RunningNode]:
 
 
 @pytest.fixture
-def rows(database: str) -> Iterator[Rows]:
-    with psycopg.connect(database, autocommit=True) as connection:
+def rows(module_database: str) -> Iterator[Rows]:
+    """The module's database, without nodes, drives and segments."""
+    with psycopg.connect(module_database, autocommit=True) as connection:
+        for table in ("segment_shard", "segment", "job", "drive", "node", "zone"):
+            connection.execute(sql.SQL("delete from {}").format(sql.Identifier(table)))
         yield connection
 
 
