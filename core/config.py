@@ -107,7 +107,6 @@ class Nodes:
     reserve_fraction: float = setting("0.05", "Part of a drive kept free; writes stop there.", kind=text.fraction)
     reserve_bytes: int = setting("2GiB", "Bytes of a drive kept free, if that is more.", kind=text.size)
     request_timeout_s: float = setting("10", "How long one request to a node may take.", kind=text.positive_number)
-    breaker_s: float = setting("5", "How long a node that failed is left alone.", kind=text.positive_number)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,8 +133,6 @@ class Packing:
 @dataclass(frozen=True, kw_only=True)
 class Caches:
     """Caches of one gateway worker."""
-    versions: int = setting("100000", "Versions whose metadata is remembered.", kind=text.positive)
-    data_bytes: int = setting("64MiB", "Bytes of small objects kept in memory.", kind=text.size)
     identities: int = setting("10000", "Access keys and buckets whose rules are remembered.", kind=text.positive)
 
 
@@ -151,7 +148,6 @@ class Jobs:
     trash_s: float = setting("86400", "How long trash is kept at most before it is unlinked.", kind=text.number)
     trash_fraction: float = setting("0.05", "Part of a drive trash may take.", kind=text.fraction)
     upload_ttl_s: float = setting("86400", "Age at which an unfinished multipart upload is swept.", kind=text.positive_number)
-    compact_below: float = setting("0.6", "Live part below which a segment is compacted.", kind=text.fraction)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,8 +161,6 @@ class Limits:
     """Bounds of what a client may ask."""
     put_bytes: int = setting("5GiB", "Largest body of one PUT or part.", kind=text.size)
     part_min_bytes: int = setting("5MiB", "Smallest part of a multipart upload but the last.", kind=text.size)
-    metadata_bytes: int = setting("2KiB", "User metadata of one object, names and values.", kind=text.size)
-    xml_bytes: int = setting("2MiB", "Largest XML request body.", kind=text.size)
     header_bytes: int = setting("16KiB", "Header values of one request.", kind=text.size)
     buckets: int = setting("1000", "Buckets of one tenant.", kind=text.positive)
 

@@ -276,8 +276,10 @@ def _conninfo(settings: Database, name: str) -> str:
         f"-c lock_timeout={int(settings.lock_timeout_s * 1000)}"
         f" -c idle_in_transaction_session_timeout={int(settings.idle_transaction_s * 1000)}"
         f" -c statement_timeout={int(settings.answer_timeout_s * 1000)}"
-        # Plans of the commit function are made once per connection.
+        # Plans are made once per connection, perhaps while a table is still small: they must be
+        # right when it is not. Every statement of the data path is a probe of an index.
         " -c plan_cache_mode=force_generic_plan -c jit=off"
+        " -c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off"
     )
     return make_conninfo(
         settings.url,
