@@ -48,6 +48,19 @@ class Question:
         if version_id is not None and self.want:
             self.version = wire.version_id(version_id)
 
+    def as_json(self) -> dict[str, Any]:
+        """The form the look-up's statement reads; what is absent is NULL."""
+        asked: dict[str, Any] = {"w": self.want}
+        if self.access_key is not None:
+            asked["a"] = self.access_key
+        if self.bucket is not None:
+            asked["b"] = self.bucket
+        if self.want:
+            asked["k"] = self.key
+            if self.version is not None:
+                asked["v"] = self.version
+        return asked
+
 
 class Place:
     """An extent and its segment as one look-up saw them."""

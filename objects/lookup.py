@@ -12,6 +12,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Any
 
+import orjson
+
 from buckets.views import BucketView
 from core.coalesce import Coalescer
 from core.database import LOOKUP, Lanes, Row
@@ -20,7 +22,7 @@ from objects.identities import Remembered
 from tenants.principal import Caller
 
 MAX_BATCH = 64
-_LOOK_UP = "SELECT * FROM look_up(%s::text[], %s::text[], %s::text[], %s::uuid[], %s::int[])"
+_LOOK_UP = "SELECT * FROM look_up(%b::json)"
 _PLACES = "SELECT look_places(%s)"
 _DECISIONS = 10_000
 
@@ -81,17 +83,8 @@ class Lookups:
         await self._asked.drain()
 
     async def _send(self, questions: list[Question]) -> list[Row]:
-        return await self._lanes.fetch(
-            LOOKUP,
-            _LOOK_UP,
-            (
-                [question.access_key for question in questions],
-                [question.bucket for question in questions],
-                [question.key for question in questions],
-                [question.version for question in questions],
-                [question.want for question in questions],
-            ),
-        )
+        asked = orjson.dumps([question.as_json() for question in questions]).decode()
+        return await self._lanes.fetch(LOOKUP, _LOOK_UP, (asked,))
 
     def _decision(
         self,

@@ -1,23 +1,21 @@
 -- look_up: the questions of many requests, answered in one snapshot, one row each, in order.
 --
--- Every step is a probe of a unique index, whatever the planner thinks of tables that are small today:
--- therefore the settings. `versions`: NULL asks for the current version, the nil uuid for the null one.
--- `wants`: 0 revisions only, 1 the version too, with where its bytes are.
+-- One SQL statement that the planner inlines into the caller's: a PL/pgSQL body around it costs as much as
+-- eight questions. Connections of the data path switch scans and hash joins off, so that every step is a
+-- probe of a unique index, whatever the planner thinks of tables that are small today.
+--
+-- questions: [{a: access key, b: bucket, k: key, v: version id, w: want}, ...]. Without v the current version
+-- is meant, with the nil uuid the null one. w: 0 revisions only, else the version and where its bytes are.
 
 -- Where the bytes of a version are: [[segment, offset, record_size, skip, length, policy, layout, state,
 -- epoch, drives, size, cell_size, confirmed, indexes of shards amiss], ...] in order.
-CREATE FUNCTION look_up(
-    access_keys text[], buckets text[], keys text[], versions uuid[], wants integer[]
-) RETURNS TABLE (
+CREATE FUNCTION look_up(questions json) RETURNS TABLE (
     key_revision bigint, user_revision bigint, tenant_revision bigint,
     bucket_id uuid, bucket_revision bigint, owner_revision bigint,
     id uuid, is_latest boolean, is_marker boolean, is_null boolean, size bigint, etag text,
     last_modified timestamptz, headers text, metadata text, tags text, checksums text, parts text,
     storage_class text, storage_policy text, extra text, places text
-) LANGUAGE plpgsql STABLE
-SET enable_seqscan = off SET enable_hashjoin = off SET enable_mergejoin = off AS $$
-BEGIN
-    RETURN QUERY
+) LANGUAGE sql STABLE AS $$
     SELECT k.revision, u.revision, t.revision, b.id, b.revision, o.revision,
            v.id, v.is_latest, v.is_marker, v.is_null, v.size, v.etag, v.last_modified,
            v.headers::text, v.metadata::text, v.tags::text, v.checksums::text, v.parts::text,
@@ -37,7 +35,7 @@ BEGIN
                ) ORDER BY e.position)::text
                FROM extent e JOIN segment s ON s.id = e.segment_id WHERE e.version_id = v.id
            ) END
-    FROM unnest(access_keys, buckets, keys, versions, wants)
+    FROM ROWS FROM (json_to_recordset(questions) AS (a text, b text, k text, v uuid, w integer))
         WITH ORDINALITY AS q (access_key, bucket, key, version, want, place)
     LEFT JOIN access_key k ON k.id = q.access_key
     LEFT JOIN account_user u ON u.id = k.user_id
@@ -57,8 +55,7 @@ BEGIN
         WHERE q.want > 0 AND q.version = '00000000-0000-0000-0000-000000000000'
               AND n.bucket_id = b.id AND n.key = q.key AND n.is_null
     ) v ON true
-    ORDER BY q.place;
-END
+    ORDER BY q.place
 $$;
 
 -- Where the bytes of one version are now; for a reader whose location went stale.
