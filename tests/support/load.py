@@ -14,17 +14,19 @@ import asyncio
 import hashlib
 import random
 import re
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from benchmarks.client import Access, Answer, Connection, Fault, Signer
 from tests.support.judgement import UNREADABLE
-from tests.support.ledger import ABSENT, Kind, Ledger, Outcome
+from tests.support.ledger import ABSENT, Ledger, Outcome
 
 # A request without an answer by then is unknown; the store should answer or close far earlier.
 ANSWER_WITHIN_S = 60.0
 PAUSE_AFTER_FAILURE_S = 0.1
+TRICKLE_S = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +48,8 @@ class Mix:
             "delete": 1,
             "inline": 1,
             "multipart": 1,
+            "abort": 1,
+            "abandon": 1,
         }
     )
 
@@ -68,15 +72,25 @@ class Load:
         self._signer = Signer(access)
         self._ledger = ledger
         self._mix = mix
-        self._stop = asyncio.Event()
+        self._stop = threading.Event()
         self._numbers = iter(range(1 << 40))
 
-    async def make_buckets(self) -> None:
-        for bucket in self._mix.buckets:
+    async def make_buckets(self, *further: str) -> None:
+        for bucket in (*self._mix.buckets, *further):
             await self._make_bucket(bucket)
 
     async def run(self) -> None:
         await asyncio.gather(*(self._client(n) for n in range(self._mix.clients)))
+
+    async def trickle(self, bucket: str) -> None:
+        """One small object now and then, so that its segment stays small until it is old."""
+        connection = Connection(self._signer.host, self._signer.port)
+        while not self._stop.is_set():
+            number = next(self._numbers)
+            body = content(self._mix.seed, number, 100)
+            await self.put(connection, f"{bucket}/key-{number % 7:04d}", body)
+            await asyncio.sleep(TRICKLE_S)
+        connection.close()
 
     def stop(self) -> None:
         self._stop.set()
@@ -85,7 +99,7 @@ class Load:
         """One acknowledged, refused or unknown put."""
         number = self._ledger.begin("put", key, hash_of(body))
         answer = await self._send(connection, "PUT", key, body=body)
-        outcome = self._finish("put", number, answer)
+        outcome = self._finish("put", answer)
         self._ledger.end(number, outcome, version=_version(answer, outcome))
         return outcome
 
@@ -95,7 +109,8 @@ class Load:
         names = [
             n
             for n in mix.weights
-            if (n != "inline" or mix.inline_bytes) and (n != "multipart" or mix.part_bytes)
+            if (n != "inline" or mix.inline_bytes)
+            and (n not in ("multipart", "abort", "abandon") or mix.part_bytes)
         ]
         weights = [mix.weights[name] for name in names]
         while not self._stop.is_set():
@@ -119,6 +134,8 @@ class Load:
         if name == "multipart":
             body = content(mix.seed, number, mix.part_bytes + chance.randint(1, mix.part_bytes))
             return await self._multipart(connection, key, body)
+        if name in ("abort", "abandon"):
+            return await self._unfinished(connection, key, abort=name == "abort")
         if name == "delete":
             return await self._delete(connection, key)
         if name == "range":
@@ -127,7 +144,7 @@ class Load:
 
     async def _delete(self, connection: Connection, key: str) -> Outcome:
         number = self._ledger.begin("delete", key, ABSENT)
-        outcome = self._finish("delete", number, await self._send(connection, "DELETE", key))
+        outcome = self._finish("delete", await self._send(connection, "DELETE", key))
         self._ledger.end(number, outcome)
         return outcome
 
@@ -177,9 +194,22 @@ class Load:
         answer = await self._send(connection, "POST", key, query=(upload,), body=document)
         if _good(answer) and b"<Error>" in answer.body:
             answer = None  # the error came after the 200: it may or may not have happened
-        outcome = self._finish("multipart", number, answer)
+        outcome = self._finish("multipart", answer)
         self._ledger.end(number, outcome, version=_version(answer, outcome))
         return outcome
+
+    async def _unfinished(self, connection: Connection, key: str, *, abort: bool) -> Outcome:
+        """An upload with one part that is never completed: it must leave no trace."""
+        begun = await self._send(connection, "POST", key, query=(("uploads", ""),))
+        found = re.search(rb"<UploadId>([^<]+)</UploadId>", begun.body) if _good(begun) else None
+        if found is None:
+            return "unknown"
+        upload = ("uploadId", found[1].decode())
+        part = content(self._mix.seed, next(self._numbers), 1000)
+        await self._send(connection, "PUT", key, query=(("partNumber", "1"), upload), body=part)
+        if not abort:
+            return "ok"
+        return self._finish("abort", await self._send(connection, "DELETE", key, query=(upload,)))
 
     async def _send(
         self,
@@ -206,7 +236,7 @@ class Load:
         except (Fault, OSError, TimeoutError, ValueError):
             return None
 
-    def _finish(self, kind: Kind | str, number: int, answer: Answer | None) -> Outcome:
+    def _finish(self, kind: str, answer: Answer | None) -> Outcome:
         outcome: Outcome = "unknown"
         if answer is not None and answer.status < 300:
             outcome = "ok"

@@ -1,0 +1,56 @@
+"""Processes die at every point where it could matter, under load; nothing acknowledged is lost.
+
+One store, one ledger. Every registered failpoint fires once with SIGKILL, points of different
+kinds of process at the same time; then PostgreSQL, a node and the workers are killed and Redis is
+emptied. In the end everything the ledger says was acknowledged is read back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support import campaign, faults
+from tests.support.campaign import Campaign
+from tests.support.local_store import SMALL, LocalStore
+
+pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
+
+
+@pytest.fixture
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStore]:
+    made = LocalStore(home_of(tmp_path_factory), {**SMALL, **campaign.crash_settings()})
+    made.start()
+    yield made
+    made.stop()
+
+
+def home_of(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory that PostgreSQL's own user can enter, and short enough for Unix sockets."""
+    home = tmp_path_factory.mktemp("store")
+    for folder in (home, *list(home.parents)[:2]):
+        folder.chmod(0o755)
+    return home
+
+
+def test_nothing_acknowledged_is_lost_whichever_process_dies_where(store, tmp_path):
+    names = campaign.registered()
+    running = Campaign(store, tmp_path / "ledger")
+    running.begin()
+    running.make_progress()
+
+    for points in campaign.rounds(names):
+        running.fire(campaign.armed(points))
+        running.make_progress(writes=2)
+    for role in ("postgres", "node", "worker", "dispatcher", "redis"):
+        faults.kill(faults.pids(store.home, role))
+        running.make_progress(writes=2)
+    running.empty_redis()
+    running.make_progress()
+    found = running.finish()
+
+    assert set(faults.fired(store.home)) >= set(names)
+    assert found.clean, str(found)
+    assert found.acknowledged > 100

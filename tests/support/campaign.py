@@ -1,0 +1,258 @@
+"""Load, faults and judgement on one running store: what the crash tests and `make chaos` share.
+
+Here: keeping clients busy while failpoints fire and processes die, bringing about what a failpoint
+needs, and the judgement in the end. Not here: which faults, how many (the tests say so).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import pkgutil
+import threading
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from uuid import UUID
+
+import psycopg
+import redis
+
+import core
+import jobs
+import objects
+import s3
+import storage_nodes
+import workers
+from benchmarks.home import redis_url
+from core import failpoints
+from storage_nodes.shard_name import ShardName
+from tests.support import faults, ledger
+from tests.support.judgement import Judgement, judge
+from tests.support.load import Load, Mix, list_keys, read_all, read_versions
+from tests.support.local_store import LocalStore, wait_for
+
+# What is owed to slow clocks: a campaign waits for conditions, and this long for each.
+WITHIN_S = 180.0
+TRICKLE = "trickle"
+# Scheduled families come round at once, so that a campaign need not wait for them.
+EVERY_S = {"collect": 1, "seal": 1, "sweep_uploads": 1, "usage": 5}
+MIX = Mix(
+    clients=6,
+    keys=40,
+    inline_bytes=600 << 10,
+    part_bytes=64 << 10,
+    buckets=("plain", "versioned"),
+)
+
+
+def registered() -> dict[str, str]:
+    """Every failpoint any process of the store declares: name and crash point."""
+    for package in (core, jobs, storage_nodes, objects, s3, workers):
+        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if ".migrations" not in found.name and not found.name.endswith("__main__"):
+                importlib.import_module(found.name)
+    return {name: point.point for name, point in failpoints.registry().items()}
+
+
+def rounds(names: Iterable[str]) -> list[list[str]]:
+    """Points that fire in different processes can be armed together."""
+    groups: dict[str, list[str]] = {"node": [], "worker": [], "dispatcher": [], "gateway": []}
+    for name in sorted(names):
+        groups[_process(name)].append(name)
+    longest = max(map(len, groups.values()))
+    return [[g[turn] for g in groups.values() if turn < len(g)] for turn in range(longest)]
+
+
+class Campaign:
+    """Clients at work on a store that is being hurt."""
+
+    def __init__(self, store: LocalStore, ledger_path: Path, mix: Mix = MIX) -> None:
+        self.store = store
+        self._mix = mix
+        self._ledger = ledger.Ledger(ledger_path)
+        self._load = Load(store.access, self._ledger, mix)
+        self._thread: threading.Thread | None = None
+        self._failure: BaseException | None = None
+
+    def begin(self) -> None:
+        """Make the buckets, hurry the schedule, start the clients."""
+        asyncio.run(self._load.make_buckets(TRICKLE))
+        self.sql("UPDATE bucket SET storage_policy = 'ec-4-2' WHERE name = %s", TRICKLE)
+        for family, every_s in EVERY_S.items():
+            self.sql(
+                "INSERT INTO job_family (name, paused, interval_s, changed)"
+                " VALUES (%s, false, %s, now())"
+                " ON CONFLICT (name) DO UPDATE SET interval_s = excluded.interval_s",
+                family,
+                every_s,
+            )
+        self._thread = threading.Thread(target=self._run, name="load", daemon=True)
+        self._thread.start()
+
+    def fire(self, armings: dict[str, str]) -> None:
+        """Arm these failpoints, bring about what they need, and wait until each has fired."""
+        before = len(faults.fired(self.store.home))
+        waiting = set(armings)
+        faults.arm(self.store.home, armings)
+
+        def all_fired() -> bool:
+            waiting.difference_update(faults.fired(self.store.home)[before:])
+            self._check()
+            for name in waiting:
+                self._provoke(name)
+            return not waiting
+
+        wait_for(all_fired, f"{sorted(waiting)} to fire", within_s=WITHIN_S, tail=self._tail)
+        faults.disarm(self.store.home)
+        self.expire_leases()
+
+    def make_progress(self, writes: int = 10) -> None:
+        """Wait until clients have so many more writes acknowledged."""
+        until = self._load.counts["put ok"] + writes
+
+        def enough() -> bool:
+            self._check()
+            return self._load.counts["put ok"] >= until
+
+        wait_for(enough, f"{writes} writes", within_s=WITHIN_S, tail=self._tail)
+
+    def expire_leases(self) -> None:
+        """As if the leases of dead workers had run out: their jobs are taken up at once."""
+        self.sql("UPDATE job SET lease_until = clock_timestamp() WHERE state = 'leased'")
+
+    def empty_redis(self) -> None:
+        redis.Redis.from_url(redis_url(self.store.home)).flushall()
+
+    def finish(self) -> Judgement:
+        """Stop the clients, let the store come to rest, and read everything back."""
+        faults.disarm(self.store.home)
+        self._load.stop()
+        assert self._thread is not None
+        self._thread.join(WITHIN_S)
+        self._check()
+        self._ledger.sync()
+        self.store.wait_until_ready()
+        return asyncio.run(self._judge())
+
+    def counts(self) -> dict[str, int]:
+        return dict(self._load.counts)
+
+    def wait_until_coded(self) -> None:
+        """Every segment with something in it is coded."""
+
+        def none_left() -> bool:
+            self.expire_leases()
+            return not self.sql(
+                "SELECT 1 FROM segment s WHERE state IN ('open', 'sealed') AND EXISTS"
+                " (SELECT FROM extent e WHERE e.segment_id = s.id) LIMIT 1"
+            )
+
+        wait_for(none_left, "everything to be coded", within_s=WITHIN_S, tail=self._tail)
+
+    def sql(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+        """One statement on the store's database; nothing when it is away just now."""
+        try:
+            with psycopg.connect(self.store.database_url, autocommit=True) as connection:
+                cursor = connection.execute(statement, parameters)
+                return cursor.fetchall() if cursor.description else []
+        except psycopg.OperationalError:
+            return []
+
+    async def _judge(self) -> Judgement:
+        entries = list(ledger.read(self._ledger.path))
+        written = [e for e in entries if e.kind != "get"]
+        access = self.store.access
+        final = await read_all(access, {entry.key for entry in written})
+        versions = await read_versions(
+            access,
+            {
+                (e.key, e.version)
+                for e in written
+                if e.kind == "put" and e.outcome == "ok" and e.version
+            },
+        )
+        found = judge(entries, final, versions)
+        for bucket in (*self._mix.buckets, TRICKLE):
+            listed = await list_keys(access, bucket)
+            there = {
+                key
+                for key, value in final.items()
+                if key.startswith(f"{bucket}/") and value != "absent"
+            }
+            found.unexplained += [f"{key}: listed or read, not both" for key in listed ^ there]
+        return found
+
+    def _run(self) -> None:
+        async def everything() -> None:
+            await asyncio.gather(self._load.run(), self._load.trickle(TRICKLE))
+
+        try:
+            asyncio.run(everything())
+        except BaseException as why:
+            self._failure = why
+
+    def _check(self) -> None:
+        if self._failure is not None:
+            raise AssertionError(f"the clients stopped: {self._failure!r}") from self._failure
+
+    def _provoke(self, name: str) -> None:
+        """Bring about what a failpoint needs and the load alone does not."""
+        self.expire_leases()
+        if name.startswith("repair."):
+            self._damage()
+        elif name.startswith("gather."):
+            self._hold_small_segments()
+        elif name.startswith("seal."):
+            faults.kill(faults.pids(self.store.home, "gateway"))
+
+    def _damage(self) -> None:
+        """Take one shard of a coded segment away and owe its repair."""
+        found = self.sql(
+            "SELECT s.id, s.epoch, d.path FROM segment s JOIN drive d ON d.id = s.drives[1]"
+            " WHERE s.layout = 'coded' AND s.state = 'stored' AND d.state = 'active'"
+            " ORDER BY random() LIMIT 1"
+        )
+        for segment_id, epoch, path in found:
+            assert isinstance(segment_id, UUID)
+            assert isinstance(epoch, int)
+            shard = ShardName(segment_id, epoch, 0)
+            (Path(str(path)) / shard.path).unlink(missing_ok=True)
+            self.sql("SELECT segment_noticed(%s, %s, 0, 'missing')", segment_id, epoch)
+
+    def _hold_small_segments(self) -> None:
+        """Stop encoding until two small segments wait, then let it go on."""
+        waiting = self.sql(
+            "SELECT count(*) FROM segment WHERE state = 'sealed' AND storage_policy = 'ec-4-2'"
+            " AND size < 65536"
+        )
+        is_enough = bool(waiting) and int(str(waiting[0][0])) >= 2
+        self.sql(
+            "INSERT INTO job_family (name, paused, changed) VALUES ('encode', %s, now())"
+            " ON CONFLICT (name) DO UPDATE SET paused = excluded.paused, changed = now()",
+            not is_enough,
+        )
+
+    def _tail(self) -> str:
+        return f"{self.counts()}\n{self.store.log_tail()}"
+
+
+def _process(name: str) -> str:
+    head = name.split(".")[0]
+    if head in ("node", "dispatcher"):
+        return head
+    families = ("encode", "gather", "collect", "repair", "seal", "sweep", "usage", "partitions")
+    return "worker" if head in families else "gateway"
+
+
+def crash_settings() -> dict[str, str]:
+    """What a store needs so that every failpoint is passed within seconds."""
+    return {
+        "OBJSTORE_JOBS_UPLOAD_TTL_S": "3",
+        "OBJSTORE_JOBS_TRASH_S": "2",
+        "OBJSTORE_JOBS_SAVE_EVERY_S": "1",
+        "OBJSTORE_PACKING_OPEN_MAX_S": "3",
+    }
+
+
+def armed(names: Sequence[str], action: str = "kill") -> dict[str, str]:
+    return dict.fromkeys(names, action)
