@@ -169,7 +169,6 @@ class Limits:
 class Logs:
     """Logs: JSON, one line per event."""
     level: str = setting("info", "debug, info, warning or error.", kind=text.one_of("debug", "info", "warning", "error"))
-    directory: Path = setting("$home/logs", "Where `make run` keeps one log per process.")
 
 
 @dataclass(frozen=True, kw_only=True)
