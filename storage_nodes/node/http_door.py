@@ -7,6 +7,7 @@ threads; the event loop never touches a disk.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
 from uuid import UUID
@@ -81,8 +82,7 @@ class HttpDoor:
         for place, (file, asked) in list(self._files.items()):
             if asked < limit:
                 del self._files[place]
-                slot = self._slots.find(place[0])
-                await _in_drive(slot, partial(Drive.discard, file=file))
+                await self._discard(place[0], file)
 
     # -- the node -----------------------------------------------------------------------------
 
@@ -206,10 +206,14 @@ class HttpDoor:
     async def _abandon(self, request: web.Request) -> web.Response:
         slot = self._allowed(request, "abandon", _queried_name(request))
         opened = self._files.pop(_place(request), None)
-        if opened is not None:
-            file, _ = opened
-            await _in_drive(slot, lambda drive: drive.discard(file))
+        if opened is not None and slot.uuid is not None:
+            await self._discard(slot.uuid, opened[0])
         return _json(None)
+
+    async def _discard(self, drive: UUID, file: OpenFile) -> None:
+        """Forget a file; of a drive that is not there, nothing is left to do."""
+        with suppress(StoreError):
+            await _in_drive(self._slots.find(drive), partial(Drive.discard, file=file))
 
     # -- checks -------------------------------------------------------------------------------
 

@@ -174,6 +174,9 @@ class _Connection:
     def _do(
         self, operation: str, text: str | None, arguments: dict[str, Any], payload: bytes
     ) -> Outcome:
+        if operation == "abandon":
+            self._abandon(arguments)
+            return None, None
         # Found anew each time: another drive may have come to the path meanwhile.
         drive = self._slots.find(self._drive).present()
         name = parse_name(text) if text else None
@@ -186,11 +189,6 @@ class _Connection:
             drive.publish(self._files[arguments["file"]])
             del self._files[arguments["file"]]
             return None, None
-        if operation == "abandon":
-            file = self._files.pop(arguments["file"], None)
-            if file is not None:
-                drive.discard(file)
-            return None, None
         return _do_plain(drive, operation, name, arguments), None
 
     def _create(
@@ -202,6 +200,12 @@ class _Connection:
         if not file.published:
             self._files[arguments["file"]] = file
         return None, fd
+
+    def _abandon(self, arguments: dict[str, Any]) -> None:
+        file = self._files.pop(arguments["file"], None)
+        if file is not None:
+            with suppress(StoreError):
+                self._slots.find(self._drive).present().discard(file)
 
     def _answer(self, packet: bytes, fd: int | None) -> None:
         try:

@@ -6,6 +6,7 @@ connection broke is sent once more, because every operation may be repeated; a t
 
 import secrets
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -14,7 +15,7 @@ import aiohttp
 import orjson
 
 from core import clock
-from core.errors import NodeUnreachable, ShardMissing
+from core.errors import DriveGone, NodeUnreachable, ShardMissing
 from storage_nodes.node import capability
 from storage_nodes.shard_name import FileName, JournalName, ShardName
 from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
@@ -268,11 +269,9 @@ class HttpShardFile:
     async def _drop(self) -> None:
         was_open, self._is_open = self._is_open, False
         if was_open:
-            try:
+            # Unheard, the node drops the file by itself after ten idle minutes.
+            with suppress(NodeUnreachable, DriveGone):
                 await self.ask("DELETE", "", "abandon")
-            except NodeUnreachable:
-                # It drops the file by itself after ten idle minutes, or has done so by stopping.
-                return
 
     def _check(self) -> None:
         if not self._is_open:

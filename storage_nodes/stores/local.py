@@ -229,7 +229,10 @@ class LocalShardFile:
 
     async def abandon(self) -> None:
         was_open, self._fd = self._fd is not None, None
-        if was_open and not self._published and self._link.is_alive:
+        if not was_open or self._published:
+            return
+        # Without its node or drive the file is gone anyway.
+        with suppress(NodeUnreachable, DriveGone):
             await self._link.ask(
                 "abandon", self.name, {"file": self._handle}, timeout_s=self._store.timeout_s
             )
