@@ -13,8 +13,10 @@ import os
 from email.utils import formatdate
 from xml.sax.saxutils import escape
 
+import psycopg
+
 from core import clock
-from core.errors import InternalError, StoreError
+from core.errors import InternalError, ServiceUnavailable, StoreError
 from s3.wire import XML, Header, Reply, check_value
 
 _SERVER: Header = (b"server", b"objstore")
@@ -98,7 +100,10 @@ def error_reply(
 
 def unexpected(error: BaseException) -> StoreError:
     """What a client is told of a failure nobody foresaw."""
-    return error if isinstance(error, StoreError) else InternalError()
+    if isinstance(error, StoreError):
+        return error
+    # The database said no for now: too slow, locked, shutting down. The client may try again.
+    return ServiceUnavailable() if isinstance(error, psycopg.OperationalError) else InternalError()
 
 
 def _text(value: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import orjson
+import psycopg
 import pytest
 
 from core import checksums, clock, metrics, sigv4
@@ -169,6 +170,12 @@ async def test_what_nobody_foresaw_is_an_internal_error(client: Client, handled:
 
     assert_refused(response, 500, "InternalError")
     assert b"secret" not in response.body
+
+
+async def test_a_database_that_is_too_slow_is_a_503(client: Client, handled: Handled) -> None:
+    handled.reply = psycopg.errors.QueryCanceled("canceling statement due to statement timeout")
+
+    assert_refused(await client.signed("GET", "/bucket/a"), 503, "ServiceUnavailable")
 
 
 async def test_an_inner_error_is_shown_as_what_it_is_seen_as(
