@@ -14,25 +14,17 @@ import pytest
 
 from tests.support import campaign, faults
 from tests.support.campaign import Campaign
-from tests.support.local_store import SMALL, LocalStore
+from tests.support.local_store import SMALL, LocalStore, home_for_a_store
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStore]:
-    made = LocalStore(home_of(tmp_path_factory), {**SMALL, **campaign.crash_settings()})
+def store(tmp_path: Path) -> Iterator[LocalStore]:
+    made = LocalStore(home_for_a_store(tmp_path), {**SMALL, **campaign.crash_settings()})
     made.start()
     yield made
     made.stop()
-
-
-def home_of(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A directory that PostgreSQL's own user can enter, and short enough for Unix sockets."""
-    home = tmp_path_factory.mktemp("store")
-    for folder in (home, *list(home.parents)[:2]):
-        folder.chmod(0o755)
-    return home
 
 
 def test_nothing_acknowledged_is_lost_whichever_process_dies_where(store, tmp_path):

@@ -123,16 +123,22 @@ class Campaign:
     def empty_redis(self) -> None:
         redis.Redis.from_url(redis_url(self.store.home)).flushall()
 
-    def finish(self) -> Judgement:
-        """Stop the clients, let the store come to rest, and read everything back."""
-        faults.disarm(self.store.home)
+    def stop_clients(self) -> None:
+        """No new operation begins; those under way are still waited for."""
         self._load.stop()
+
+    def finish(self, *, attempts: int = 40) -> Judgement:
+        """Stop the clients, let the store come to rest, and read everything back; a key that
+        cannot be read is tried so many times.
+        """
+        faults.disarm(self.store.home)
+        self.stop_clients()
         assert self._thread is not None
         self._thread.join(WITHIN_S)
         self._check()
         self._ledger.sync()
         self.store.wait_until_ready()
-        return asyncio.run(self._judge())
+        return asyncio.run(self._judge(attempts))
 
     def counts(self) -> dict[str, int]:
         return dict(self._load.counts)
@@ -158,11 +164,11 @@ class Campaign:
         except psycopg.OperationalError:
             return []
 
-    async def _judge(self) -> Judgement:
+    async def _judge(self, attempts: int) -> Judgement:
         entries = list(ledger.read(self._ledger.path))
         written = [e for e in entries if e.kind != "get"]
         access = self.store.access
-        final = await read_all(access, {entry.key for entry in written})
+        final = await read_all(access, {entry.key for entry in written}, attempts=attempts)
         versions = await read_versions(
             access,
             {
@@ -170,6 +176,7 @@ class Campaign:
                 for e in written
                 if e.kind == "put" and e.outcome == "ok" and e.version
             },
+            attempts=attempts,
         )
         found = judge(entries, final, versions)
         for bucket in (*self._mix.buckets, TRICKLE):

@@ -191,6 +191,16 @@ class LocalStore:
         }
 
 
+def home_for_a_store(folder: Path) -> Path:
+    """A directory below `folder` that PostgreSQL's own user can enter when tests run as root."""
+    home = folder / "store"
+    home.mkdir(exist_ok=True)
+    for each in (home, *list(home.parents)[:4]):
+        if each.stat().st_uid == os.getuid() and each != Path("/"):
+            each.chmod(each.stat().st_mode | 0o111)
+    return home
+
+
 def wait_for(
     question: Callable[[], Found],
     what: str,
