@@ -71,6 +71,13 @@ def stored_headers(headers: Mapping[str, str]) -> tuple[dict[str, str], dict[str
     return system, metadata
 
 
+def refuse_unkept(headers: Mapping[str, str]) -> None:
+    """Refuse headers that ask for what this store does not do."""
+    for name in headers:
+        if name.startswith(_UNKEPT):
+            _refuse(name, headers)
+
+
 _UNKEPT = (
     "x-amz-server-side-encryption",
     "x-amz-grant-",
@@ -209,7 +216,7 @@ def bodiless(
 def part_draft(call: Call) -> Draft:
     """Read what an UploadPart says of its bytes."""
     headers = call.headers
-    stored_headers(headers)
+    refuse_unkept(headers)
     return Draft(
         headers={},
         metadata={},

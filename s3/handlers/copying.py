@@ -28,7 +28,7 @@ from s3 import drafts
 from s3.conditions import SOURCE_HEADERS, judge_source
 from s3.described import new_version_header
 from s3.handlers.parts import part_number
-from s3.permission import may_in, require_in
+from s3.permission import ask_again, may_in, require_in
 from s3.shapes.copying import copy_object_result, copy_part_result
 from s3.subject import key_of
 from s3.wire import Call, Header, Reply, xml_reply
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 
 MAX_SOURCE_BYTES = 5 * 1024**3
 _RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
+_SOURCE_ENCRYPTION = "x-amz-copy-source-server-side-encryption"
 _REDIRECT = "x-amz-website-redirect-location"
 _DIRECTIVES = ("COPY", "REPLACE")
 
@@ -114,6 +115,7 @@ async def copy_object(call: Call, store: Store) -> Reply:
 async def upload_part_copy(call: Call, store: Store) -> Reply:
     """PUT ?partNumber&uploadId with x-amz-copy-source: one part from the source's bytes."""
     number = part_number(call)
+    drafts.refuse_unkept(call.headers)
     found, version = await _look(call, store, parse_source(call.headers["x-amz-copy-source"]))
     part = _range(call.headers.get("x-amz-copy-source-range"), version.size)
     if len(part) > MAX_SOURCE_BYTES:
@@ -132,6 +134,8 @@ async def upload_part_copy(call: Call, store: Store) -> Reply:
 
 async def _look(call: Call, store: Store, source: Source) -> tuple[Found, VersionView]:
     """Look the source up, and refuse as S3 does when it is not to be copied."""
+    if any(name.startswith(_SOURCE_ENCRYPTION) for name in call.headers):
+        raise InvalidRequest("The source object was stored without server-side encryption.")
     found = await store.look(
         Question(call.caller.key_id, source.bucket, source.key, source.version_id, DATA)
     )
@@ -142,7 +146,8 @@ async def _look(call: Call, store: Store, source: Source) -> tuple[Found, Versio
     if expected is not None and expected != bucket.account_id:
         raise AccessDenied()
     action = "s3:GetObject" if source.version_id is None else "s3:GetObjectVersion"
-    require_in(call, bucket, action, source.key)
+    require_in(call.caller, bucket, action, source.key)
+    ask_again(call, lambda fresh: require_in(fresh.caller, bucket, action, source.key))
     version = found.version
     if version is None or version.is_marker:
         if version is not None and source.version_id is not None:
@@ -150,7 +155,7 @@ async def _look(call: Call, store: Store, source: Source) -> tuple[Found, Versio
                 "The source of a copy request may not specifically refer to a delete marker by"
                 " version id."
             )
-        if not may_in(call, bucket, "s3:ListBucket", None):
+        if not may_in(call.caller, bucket, "s3:ListBucket", None):
             raise AccessDenied()
         if source.version_id is not None:
             raise NoSuchVersion(key=source.key, version_id=source.version_id)

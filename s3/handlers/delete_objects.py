@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from core.errors import AccessDenied, StoreError
+from collections.abc import Iterable
+
+from core.errors import AccessDenied, NoSuchBucket, StoreError
 from core.names import check_key
 from objects import delete
 from objects.delete import Entry
 from objects.draft import Conditions
+from objects.found import Found
 from objects.store import Store
 from s3.bodies import read_document
-from s3.permission import may
+from s3.permission import ask_again, may, require_in
 from s3.shapes.delete import DeletedRow, DeleteEntry, delete_result, parse_delete
 from s3.wire import Call, Reply, xml_reply
 
@@ -23,6 +26,7 @@ async def delete_objects(call: Call, store: Store) -> Reply:
         for entry, refusal in zip(asked.entries, refusals, strict=True)
         if refusal is None
     ]
+    ask_again(call, lambda fresh: _still_allowed(fresh, allowed))
     outcomes = iter(await delete.delete_many(store, call.found, allowed))
     rows = [
         _row(entry, refusal or next(outcomes))
@@ -32,14 +36,24 @@ async def delete_objects(call: Call, store: Store) -> Reply:
 
 
 def _refusal(call: Call, entry: DeleteEntry) -> StoreError | None:
-    action = "s3:DeleteObjectVersion" if entry.version_id else "s3:DeleteObject"
-    if not may(call, action, entry.key):
+    if not may(call, _action(entry), entry.key):
         return AccessDenied()
     try:
         check_key(entry.key)
     except StoreError as error:
         return error
     return None
+
+
+def _action(entry: DeleteEntry | Entry) -> str:
+    return "s3:DeleteObjectVersion" if entry.version_id else "s3:DeleteObject"
+
+
+def _still_allowed(fresh: Found, entries: Iterable[Entry]) -> None:
+    if fresh.bucket is None:
+        raise NoSuchBucket()
+    for entry in entries:
+        require_in(fresh.caller, fresh.bucket, _action(entry), entry.key)
 
 
 def _entry(entry: DeleteEntry) -> Entry:

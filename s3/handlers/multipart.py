@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from core import checksums
-from core.errors import EntityTooLarge, InvalidRequest, MalformedXML, MissingRequestBodyError
-from core.streams import read_all
+from core.errors import InvalidRequest, MalformedXML, MissingRequestBodyError
 from objects import multipart
 from objects.store import Store
-from s3 import drafts, xml
+from s3 import drafts
+from s3.bodies import read_whole
 from s3.described import new_version_header
 from s3.handlers.listing import owner_of
 from s3.paging import limit, number
@@ -105,10 +105,7 @@ def _whole_checksum(call: Call) -> tuple[str, str] | None:
 
 
 async def _list_of_parts(call: Call) -> bytes:
-    try:
-        body = await read_all(call.body, xml.MAX_BYTES)
-    except EntityTooLarge as error:
-        raise MalformedXML() from error
+    body = await read_whole(call)
     if not body:
         raise MalformedXML(MissingRequestBodyError.says)
     return body

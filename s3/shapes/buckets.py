@@ -94,9 +94,11 @@ def parse_versioning(body: bytes) -> str:
     node.only("Status", "MfaDelete", "MFADelete")
     if (node.value("MfaDelete") or node.value("MFADelete") or "Disabled") != "Disabled":
         raise MalformedXML("MFA delete is not offered.")
-    status = node.required("Status")
-    if status not in ("Enabled", "Suspended"):
+    status = node.value("Status")
+    if status is None:
         raise IllegalVersioningConfigurationException()
+    if status not in ("Enabled", "Suspended"):
+        raise MalformedXML()
     return status
 
 

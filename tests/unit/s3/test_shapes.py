@@ -89,8 +89,13 @@ def test_tags_at_creation_are_not_implemented() -> None:
 def test_a_status_is_one_of_two(status: bytes) -> None:
     body = b"<VersioningConfiguration><Status>%b</Status></VersioningConfiguration>" % status
 
-    with pytest.raises(IllegalVersioningConfigurationException):
+    with pytest.raises(MalformedXML):
         buckets.parse_versioning(body)
+
+
+def test_a_status_has_to_be_there() -> None:
+    with pytest.raises(IllegalVersioningConfigurationException):
+        buckets.parse_versioning(b"<VersioningConfiguration/>")
 
 
 def test_mfa_delete_may_be_declined_but_not_asked_for() -> None:
