@@ -67,6 +67,12 @@ class Reader:
 
     def read_now(self, located: Located, start: int, stop: int) -> bytes | None:
         """The same without waiting; None where that is not possible or not certain."""
+        try:
+            return self._found_now(located, start, stop)
+        except (StoreError, OSError):
+            return None
+
+    def _found_now(self, located: Located, start: int, stop: int) -> bytes | None:
         size = located.record_size
         if size is None:
             return self._raw_now(located, located.offset + start, located.offset + stop)
@@ -146,30 +152,24 @@ class Reader:
             blocks = shard.reader.read_now(HEADER_SIZE + low, high - low)
             if blocks is None or len(blocks) != high - low:
                 return None
-            try:
-                shard.verify(blocks, low)
-            except ShardCorrupt:
-                return None
+            shard.verify(blocks, low)
             parts.append(blocks[offset - low : offset - low + length])
         return parts[0] if len(parts) == 1 else b"".join(parts)
 
     def _space_now(self, located: Located, first: int, last: int) -> bytes | None:
         """[first, last) of the segment's address space, not verified."""
-        try:
-            if located.layout == "coded":
-                return self._cells_now(located, first, last)
-            drives = located.drives
-            count = len(drives)
-            turn = located.segment_id.int % count
-            for step in range(count):
-                index = (turn + step) % count
-                shard = self.shards.cached(located.segment_id, located.epoch, index, drives[index])
-                if shard is not None:
-                    found = shard.reader.read_now(HEADER_SIZE + first, last - first)
-                    if found is not None and len(found) == last - first:
-                        return found
-        except (StoreError, OSError):
-            return None
+        if located.layout == "coded":
+            return self._cells_now(located, first, last)
+        drives = located.drives
+        count = len(drives)
+        turn = located.segment_id.int % count
+        for step in range(count):
+            index = (turn + step) % count
+            shard = self.shards.cached(located.segment_id, located.epoch, index, drives[index])
+            if shard is not None:
+                found = shard.reader.read_now(HEADER_SIZE + first, last - first)
+                if found is not None and len(found) == last - first:
+                    return found
         return None
 
     def _cells_now(self, located: Located, first: int, last: int) -> bytes | None:

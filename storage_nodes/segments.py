@@ -19,6 +19,7 @@ from core.config import Config
 from core.database import Lanes
 from core.errors import InvalidArgument
 from core.names import new_id
+from storage_nodes._malloc import keep_freed_buffers
 from storage_nodes.damage import Damage, State
 from storage_nodes.fleet import Avoided, Fleet
 from storage_nodes.inventory import Inventory
@@ -75,6 +76,7 @@ class Segments:
     @classmethod
     async def open(cls, config: Config, lanes: Lanes) -> "Segments":
         """With the cluster's real drives, and leases on a connection of their own."""
+        keep_freed_buffers()
         inventory = await Inventory.open(lanes, config)
         leases = Lanes(config.database, misc=1, name="objstore leases")
         rows = SegmentRows(

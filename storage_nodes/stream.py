@@ -12,7 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Executor
 
-from core.errors import NotEnoughShards, ShardCorrupt, StoreError
+from core.errors import NotEnoughShards, StoreError
 from storage_nodes.located import Located
 from storage_nodes.policy import policy
 from storage_nodes.reader import Reader
@@ -170,18 +170,22 @@ def _cut(located: Located, at: int) -> int:
 def _cells(located: Located, shards: Sequence[OpenShard], first: int, last: int) -> Piece | None:
     """[first, last) of a coded segment from its data shards; None when that is not so simple."""
     striping = striping_of(located)
-    parts = []
+    gathered = bytearray(last - first)
+    view = memoryview(gathered)
+    at = 0
     for index, offset, length in striping.pieces(first, last):
         low, high = striping.blocks(offset, length)
         shard = shards[index]
+        place = view[at : at + length]
+        at += length
         try:
-            blocks = shard.reader.read_now(HEADER_SIZE + low, high - low)
-            if blocks is None or len(blocks) != high - low:
+            # Whole blocks go straight to their place; at ragged edges more is read than wanted.
+            blocks = place if high - low == length else memoryview(bytearray(high - low))
+            if not shard.reader.read_into_now(HEADER_SIZE + low, blocks):
                 return None
             shard.verify(blocks, low)
-        except (ShardCorrupt, StoreError, OSError):
+        except (StoreError, OSError):
             return None
-        parts.append(
-            blocks if high - low == length else blocks[offset - low : offset - low + length]
-        )
-    return b"".join(parts)
+        if blocks is not place:
+            place[:] = blocks[offset - low : offset - low + length]
+    return gathered

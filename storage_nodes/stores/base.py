@@ -95,6 +95,9 @@ class ShardReader(Protocol):
     def read_now(self, offset: int, length: int) -> bytes | None:
         """The same without waiting, or None where that would need the disk or the network."""
 
+    def read_into_now(self, offset: int, place: memoryview) -> bool:
+        """Fill `place` from `offset` on without waiting; False where `read_now` gives None."""
+
     async def close(self) -> None:
         """Give the descriptor back. Harmless when repeated."""
 

@@ -306,5 +306,8 @@ class HttpShardReader:
     def read_now(self, offset: int, length: int) -> bytes | None:
         return None
 
+    def read_into_now(self, offset: int, place: memoryview) -> bool:
+        return False
+
     async def close(self) -> None:
         self._is_open = False

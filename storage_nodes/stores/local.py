@@ -309,15 +309,18 @@ class LocalShardReader:
         return await loop.run_in_executor(self._store.read_pool, self._read, offset, length)
 
     def read_now(self, offset: int, length: int) -> bytes | None:
-        fd = self._opened()
         place = bytearray(length)
+        return bytes(place) if self.read_into_now(offset, memoryview(place)) else None
+
+    def read_into_now(self, offset: int, place: memoryview) -> bool:
+        fd = self._opened()
         try:
             count = os.preadv(fd.fd, [place], offset, os.RWF_NOWAIT)
         except OSError:
             # Not in the page cache, or not supported here; a real error shows in the full read.
-            return None
+            return False
         # Fewer bytes: the end of the file, or of what is cached. The full read knows.
-        return bytes(place) if count == length else None
+        return count == len(place)
 
     async def close(self) -> None:
         self._fd = None

@@ -185,5 +185,10 @@ class MemoryShardReader:
         self._store.check_present()
         return bytes(self._held[offset : offset + length])
 
+    def read_into_now(self, offset: int, place: memoryview) -> bool:
+        found = self.read_now(offset, len(place))
+        place[: len(found)] = found
+        return len(found) == len(place)
+
     async def close(self) -> None:
         return None

@@ -105,6 +105,9 @@ class HangingReader:
     def read_now(self, offset: int, length: int) -> bytes | None:
         return None
 
+    def read_into_now(self, offset: int, place: memoryview) -> bool:
+        return False
+
     async def close(self) -> None:
         return None
 
