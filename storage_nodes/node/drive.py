@@ -24,13 +24,14 @@ from core.errors import (
     ShardExists,
     ShardMissing,
 )
+from storage_nodes.node import listing
 from storage_nodes.node.disk import OUT_OF_SPACE, UNSUPPORTED, Disk, OwnedFd, SyncFailed
 from storage_nodes.node.fence import Fence
 from storage_nodes.node.folders import Folders
 from storage_nodes.node.identity import Identity
 from storage_nodes.node.page import GONE, Page
 from storage_nodes.node.trash import Trash
-from storage_nodes.shard_name import JOURNAL, FileName, JournalName, ShardName
+from storage_nodes.shard_name import FileName, JournalName, ShardName
 from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
 
 # Not the drive's fault: this process or machine is short of something.
@@ -191,25 +192,12 @@ class Drive:
     def names(self, after: ShardName | None, limit: int) -> list[ShardName]:
         """Published shards in path order, behind `after`."""
         self._verify()
-        found: list[ShardName] = []
-        start = after.path if after else ""
-        for path, folder in self._walk("shards", start):
-            for text in sorted(os.listdir(folder.fd)):
-                if f"{path}/{text}" > start and (name := _shard_name(text)):
-                    found.append(name)
-                    if len(found) == limit:
-                        return found
-        return found
+        return listing.shard_names(self.disk, self._root, after, limit)
 
     def journal_names(self, after: str, limit: int) -> list[JournalName]:
         """Published journal files in the order of their names, behind `after`."""
         self._verify()
-        try:
-            folder = OwnedFd(self.disk.open_folder(JOURNAL, root=self._root.fd))
-        except FileNotFoundError:
-            return []
-        found = (_journal_name(text) for text in sorted(os.listdir(folder.fd)) if text > after)
-        return [name for name in found if name][:limit]
+        return listing.journal_names(self.disk, self._root, after, limit)
 
     # -- removing -----------------------------------------------------------------------------
 
@@ -283,7 +271,7 @@ class Drive:
                 raise ShardExists(shard=file.name) from None
         self.discard(file)
         _before_folder_sync.hit()
-        self.disk.fsync(folder.fd)
+        self._folders.sync(file.name.folder)
         # A drive that left or was fenced meanwhile has promised nothing.
         self._verify()
         self.check_writable()
@@ -364,23 +352,6 @@ class Drive:
         with suppress(OSError):
             self.disk.unlink(path, root=self._root.fd)
 
-    def _walk(self, path: str, start: str) -> Iterator[tuple[str, OwnedFd]]:
-        """The leaf folders in order, leaving out those wholly before `start`."""
-        for first in self._subfolders(path):
-            if f"{path}/{first}" < start[: len(path) + 3]:
-                continue
-            for second in self._subfolders(f"{path}/{first}"):
-                leaf = f"{path}/{first}/{second}"
-                if leaf >= start[: len(leaf)]:
-                    yield leaf, OwnedFd(self.disk.open_folder(leaf, root=self._root.fd))
-
-    def _subfolders(self, path: str) -> list[str]:
-        try:
-            fd = OwnedFd(self.disk.open_folder(path, root=self._root.fd))
-        except FileNotFoundError:
-            return []
-        return sorted(text for text in os.listdir(fd.fd) if len(text) == 2)
-
 
 def as_purpose(text: str) -> Purpose:
     """A purpose that came over the wire; ValueError for an unknown one."""
@@ -389,17 +360,3 @@ def as_purpose(text: str) -> Purpose:
     if text == "shard":
         return "shard"
     raise ValueError(f"unknown purpose {text!r}")
-
-
-def _shard_name(text: str) -> ShardName | None:
-    try:
-        return ShardName.parse(text)
-    except ValueError:
-        return None
-
-
-def _journal_name(text: str) -> JournalName | None:
-    try:
-        return JournalName.parse(text)
-    except ValueError:
-        return None

@@ -66,7 +66,8 @@ class Trash:
 
     def put(self, name: FileName) -> bool:
         """Move a published shard here, durably; False when there is none."""
-        self._folders.open(FOLDER)
+        # Nothing is moved into a folder that a power cut could take away.
+        self._folders.make_durable(FOLDER)
         with self._lock:
             try:
                 found = os.stat(name.path, dir_fd=self._root.fd)
@@ -84,15 +85,15 @@ class Trash:
 
     def restore(self, name: FileName) -> bool:
         """Give a trashed shard its name back, durably; False when the trash has none."""
-        folder = self._folders.open(name.folder)
         with self._lock:
             entry = self._entries.get(name)
             if entry is None:
                 return False
+            self._folders.open(name.folder)
             # It exists when a crash came between this link and the unlink below.
             with suppress(FileExistsError):
                 self._disk.link(entry.path, name.path, root=self._root.fd)
-            self._disk.fsync(folder.fd)
+            self._folders.sync(name.folder)
             self._disk.unlink(entry.path, root=self._root.fd)
             del self._entries[name]
         self._folders.sync(FOLDER)

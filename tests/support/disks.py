@@ -27,7 +27,7 @@ class TestDisk(Disk):
         self.told_room: tuple[int, int] | None = None
 
     def fail(self, operation: str, errno: int) -> None:
-        """Every further `operation` fails."""
+        """Every further `operation` fails; or only those on one thing: `fsync shards`."""
         self.faults[operation] = errno
 
     def open_unnamed(self, folder: int) -> int:
@@ -88,9 +88,10 @@ class TestDisk(Disk):
         super().unlink(path, root=root)
 
     def _meet(self, operation: str, what: str) -> None:
-        self.trace.append(f"{operation} {what}".strip())
-        if operation in self.faults:
-            number = self.faults[operation]
+        step = f"{operation} {what}".strip()
+        self.trace.append(step)
+        number = self.faults.get(operation) or self.faults.get(step)
+        if number:
             raise OSError(number, os.strerror(number))
 
     def _meet_sync(self, operation: str, fd: int) -> None:

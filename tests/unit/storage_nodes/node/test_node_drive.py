@@ -56,20 +56,57 @@ def test_a_shard_is_durable_before_its_name_and_its_name_before_the_answer(
     disk.trace.clear()
     drive.publish(file)
 
-    assert disk.trace == ["fsync file", f"link {NAME}", f"fsync {FOLDER}"]
+    assert disk.trace[:3] == ["fsync file", f"link {NAME}", f"fsync {FOLDER}"]
 
 
-def test_new_folders_are_durable_in_their_parents(on_disk: DriveOnDisk, disk: TestDisk) -> None:
+def test_new_folders_are_durable_with_all_their_parents(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
     disk.trace.clear()
     publish(on_disk)
 
-    made = [entry for entry in disk.trace if entry.startswith(("mkdir", "fsync"))]
+    made = [entry for entry in disk.trace if entry.startswith(("mkdir", "fsync", "link"))]
     assert made == [
-        *("mkdir shards", "fsync ."),
-        *("mkdir shards/cd", "fsync shards"),
-        *("mkdir shards/cd/ab", "fsync shards/cd"),
-        *("fsync file", f"fsync {FOLDER}"),
+        *("mkdir shards", "mkdir shards/cd", "mkdir shards/cd/ab"),
+        *("fsync file", f"link {NAME}", f"fsync {FOLDER}"),
+        *("fsync shards/cd", "fsync shards", "fsync ."),
     ]
+
+
+def test_parents_are_made_durable_once(on_disk: DriveOnDisk, disk: TestDisk) -> None:
+    publish(on_disk)
+    disk.trace.clear()
+    publish(on_disk, ShardName(NAME.segment, 8, 0))
+
+    assert [entry for entry in disk.trace if entry.startswith("fsync")] == [
+        *("fsync file", f"fsync {FOLDER}")
+    ]
+
+
+def test_a_neighbouring_folder_makes_its_own_way_durable(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
+    publish(on_disk)
+    disk.trace.clear()
+    publish(on_disk, ShardName(UUID(NAME.segment.hex[:-4] + "eecd"), 1, 0))
+
+    assert [entry for entry in disk.trace if entry.startswith("fsync")] == [
+        *("fsync file", "fsync shards/cd/ee", "fsync shards/cd")
+    ]
+
+
+def test_a_failed_fsync_of_a_parent_is_not_an_answer_and_is_not_forgotten(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
+    disk.fail("fsync shards/cd", errno.EIO)
+    with pytest.raises(DriveFenced):
+        publish(on_disk)
+    disk.faults.clear()
+    on_disk.drive.fence.take_down()
+    disk.trace.clear()
+    publish(on_disk, ShardName(NAME.segment, 8, 0))
+
+    assert "fsync shards/cd" in disk.trace
 
 
 def test_folders_found_at_start_are_made_durable_again(
@@ -87,13 +124,9 @@ def test_a_pack_is_durable_with_header_and_name_before_it_is_handed_out(
 ) -> None:
     on_disk.drive.create(NAME, "pack", 1 << 20, b"header")
 
-    assert disk.trace[-5:] == [
-        "allocate",
-        "write file",
-        "fsync file",
-        f"link {NAME}",
-        f"fsync {FOLDER}",
-    ]
+    at = disk.trace.index("allocate")
+    published = ["fsync file", f"link {NAME}", f"fsync {FOLDER}"]
+    assert disk.trace[at : at + 5] == ["allocate", "write file", *published]
 
 
 def test_without_unnamed_files_a_shard_is_published_all_the_same(

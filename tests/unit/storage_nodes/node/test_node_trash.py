@@ -69,8 +69,23 @@ def test_entering_the_trash_is_durable_on_both_sides(on_disk: DriveOnDisk) -> No
     disk.trace.clear()
     on_disk.drive.trash(NAME)
 
-    steps = [entry for entry in disk.trace if entry.startswith(("rename", "fsync"))]
-    assert steps[-3:] == [f"rename {NAME.path}", "fsync trash", f"fsync {NAME.folder}"]
+    steps = [entry for entry in disk.trace if entry.startswith(("mkdir", "rename", "fsync"))]
+    assert steps == [
+        *("mkdir trash", "fsync trash", "fsync ."),
+        *(f"rename {NAME.path}", "fsync trash", f"fsync {NAME.folder}"),
+    ]
+
+
+def test_leaving_the_trash_is_durable_before_the_entry_goes(on_disk: DriveOnDisk) -> None:
+    publish(on_disk)
+    on_disk.drive.trash(NAME)
+    disk = on_disk.disk
+    assert isinstance(disk, TestDisk)
+    disk.trace.clear()
+    on_disk.drive.restore(NAME)
+
+    steps = [entry.split("/")[0] for entry in disk.trace]
+    assert steps == ["link shards", "fsync shards", "unlink trash", "fsync trash"]
 
 
 def test_the_trash_is_known_again_after_a_restart(on_disk: DriveOnDisk) -> None:
