@@ -207,7 +207,7 @@ class Drive:
 
     def restore(self, name: FileName) -> bool:
         with self._guard("restore"):
-            return self.trash_bin.restore(name) or self._is_published(name)
+            return self.trash_bin.restore(name)
 
     def unlink_trash(self, older_than: float) -> int:
         with self._guard("unlink_trash"):
@@ -334,13 +334,6 @@ class Drive:
             return ShardMissing(shard=name)
         return ShardCorrupt(f"The drive cannot read the shard: {error.strerror}.", shard=name)
 
-    def _is_published(self, name: FileName) -> bool:
-        try:
-            os.stat(name.path, dir_fd=self._root.fd)
-        except FileNotFoundError:
-            return False
-        return True
-
     def _sweep(self) -> None:
         """Remove what writers of an earlier presence left unpublished."""
         folder = self._folders.open(_TEMPORARY)
@@ -351,12 +344,3 @@ class Drive:
         # What stays is swept at the next start; nobody can reach it by a shard's name.
         with suppress(OSError):
             self.disk.unlink(path, root=self._root.fd)
-
-
-def as_purpose(text: str) -> Purpose:
-    """A purpose that came over the wire; ValueError for an unknown one."""
-    if text == "pack":
-        return "pack"
-    if text == "shard":
-        return "shard"
-    raise ValueError(f"unknown purpose {text!r}")

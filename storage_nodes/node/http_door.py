@@ -24,11 +24,12 @@ from core.errors import (
     StoreError,
 )
 from storage_nodes.node import capability
-from storage_nodes.node.drive import Drive, OpenFile, as_purpose
+from storage_nodes.node.drive import Drive, OpenFile
 from storage_nodes.node.host import this_host
 from storage_nodes.node.keyfile import NodeKey
 from storage_nodes.node.slot import Slot, Slots
 from storage_nodes.shard_name import FileName, ShardName, parse_name
+from storage_nodes.stores.base import as_purpose
 
 log = logging.getLogger(__name__)
 Result = TypeVar("Result")

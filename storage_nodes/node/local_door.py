@@ -25,10 +25,11 @@ from core.errors import (
     StoreError,
 )
 from storage_nodes.node import capability, packets
-from storage_nodes.node.drive import Drive, OpenFile, as_purpose
+from storage_nodes.node.drive import Drive, OpenFile
 from storage_nodes.node.keyfile import NodeKey
 from storage_nodes.node.slot import Slots
 from storage_nodes.shard_name import FileName, ShardName, parse_name
+from storage_nodes.stores.base import as_purpose
 
 log = logging.getLogger(__name__)
 _MAX_CONNECTIONS = 1024

@@ -84,11 +84,11 @@ class Trash:
         return True
 
     def restore(self, name: FileName) -> bool:
-        """Give a trashed shard its name back, durably; False when the trash has none."""
+        """Give a trashed shard its name back, durably; False when it is nowhere."""
         with self._lock:
             entry = self._entries.get(name)
             if entry is None:
-                return False
+                return _exists(name.path, self._root)
             self._folders.open(name.folder)
             # It exists when a crash came between this link and the unlink below.
             with suppress(FileExistsError):
@@ -152,3 +152,11 @@ def _names(root: int) -> list[str]:
     except FileNotFoundError:
         return []
     return os.listdir(fd.fd)
+
+
+def _exists(path: str, root: OwnedFd) -> bool:
+    try:
+        os.stat(path, dir_fd=root.fd)
+    except FileNotFoundError:
+        return False
+    return True

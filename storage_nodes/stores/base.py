@@ -26,6 +26,15 @@ Buffer: TypeAlias = bytes | bytearray | memoryview
 Purpose: TypeAlias = Literal["pack", "shard"]
 
 
+def as_purpose(text: str) -> Purpose:
+    """A purpose that came over the wire; ValueError for an unknown one."""
+    if text == "pack":
+        return "pack"
+    if text == "shard":
+        return "shard"
+    raise ValueError(f"unknown purpose {text!r}")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShardStat:
     """What the node knows of one shard file without reading it."""

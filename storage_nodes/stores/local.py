@@ -20,22 +20,19 @@ from core.errors import (
     DriveFull,
     DriveGone,
     NodeUnreachable,
-    ShardCorrupt,
     ShardMissing,
 )
 from storage_nodes.node.disk import OUT_OF_SPACE, Disk, OwnedFd, SyncFailed
-from storage_nodes.node.page import PageView
 from storage_nodes.shard_name import FileName, JournalName, ShardName
 from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
 from storage_nodes.stores.link import Answer, Link
+from storage_nodes.stores.local_reader import LocalShardReader
 
 # Blocking reads, and as many writes, of this process one drive works on at once: cold reads never
 # hold up a commit's fdatasync.
 _THREADS = 4
 # Connections for requests that wait for the disk; quick ones have one of their own.
 _SLOW_LINKS = 4
-# Copying more than this out of the page cache is worth a thread.
-_INLINE_BYTES = 256 << 10
 _PAGE_OF_NAMES = 1000
 
 
@@ -54,7 +51,7 @@ class LocalShardStore:
         self.drive = drive
         self.disk = disk or Disk()
         self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="drive write")
-        self.read_pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="drive read")
+        self._read_pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="drive read")
         self._socket = socket
         self._secret = secret
         self.timeout_s = timeout_s
@@ -85,12 +82,12 @@ class LocalShardStore:
         published = purpose == "pack"
         return LocalShardFile(self, link, name, _owned(fd), handle, stamp, published=published)
 
-    async def open(self, name: FileName) -> "LocalShardReader":
+    async def open(self, name: FileName) -> LocalShardReader:
         link = self._quick
         if link is None or not link.is_alive:
             link = await self._quick_link()
         size, fd = await link.ask("open", name, {}, timeout_s=self.timeout_s)
-        return LocalShardReader(self, name, _owned(fd), size, link.page)
+        return LocalShardReader(self.drive, name, _owned(fd), size, link.page, self._read_pool)
 
     async def stat(self, name: FileName) -> ShardStat | None:
         link = await self._quick_link()
@@ -146,7 +143,7 @@ class LocalShardStore:
                 link.close()
         self._quick, self._slow = None, []
         self.pool.shutdown(wait=False)
-        self.read_pool.shutdown(wait=False)
+        self._read_pool.shutdown(wait=False)
 
     def in_background(self, work: Callable[[OwnedFd], None], fd: OwnedFd) -> None:
         """Do something to a file that nobody waits for; nothing, once the store is closed."""
@@ -286,68 +283,6 @@ class LocalShardFile:
         if page.is_gone():
             raise DriveGone(drive=self._store.drive)
         raise DriveFenced(drive=self._store.drive)
-
-
-class LocalShardReader:
-    """A read-only descriptor, received from the node."""
-
-    def __init__(
-        self, store: LocalShardStore, name: FileName, fd: OwnedFd, size: int, page: PageView
-    ) -> None:
-        self.name = name
-        self.size = size
-        self._store = store
-        self._fd: OwnedFd | None = fd
-        self._page = page
-
-    async def read(self, offset: int, length: int) -> bytes:
-        if length <= _INLINE_BYTES:
-            found = self.read_now(offset, length)
-            if found is not None:
-                return found
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._store.read_pool, self._read, offset, length)
-
-    def read_now(self, offset: int, length: int) -> bytes | None:
-        place = bytearray(length)
-        return bytes(place) if self.read_into_now(offset, memoryview(place)) else None
-
-    def read_into_now(self, offset: int, place: memoryview) -> bool:
-        fd = self._opened()
-        try:
-            count = os.preadv(fd.fd, [place], offset, os.RWF_NOWAIT)
-        except OSError:
-            # Not in the page cache, or not supported here; a real error shows in the full read.
-            return False
-        # Fewer bytes: the end of the file, or of what is cached. The full read knows.
-        return count == len(place)
-
-    async def close(self) -> None:
-        self._fd = None
-
-    def _read(self, offset: int, length: int) -> bytes:
-        fd = self._opened()
-        pieces = []
-        while length:
-            try:
-                piece = os.pread(fd.fd, length, offset)
-            except OSError as error:
-                raise ShardCorrupt(
-                    f"The drive cannot read the shard: {error.strerror}.", shard=self.name
-                ) from error
-            if not piece:
-                break
-            pieces.append(piece)
-            offset += len(piece)
-            length -= len(piece)
-        return pieces[0] if len(pieces) == 1 else b"".join(pieces)
-
-    def _opened(self) -> OwnedFd:
-        if self._fd is None:
-            raise ShardMissing("The reader is closed.", shard=self.name)
-        if self._page.is_gone():
-            raise DriveGone(drive=self._store.drive)
-        return self._fd
 
 
 def _owned(fd: int | None) -> OwnedFd:
