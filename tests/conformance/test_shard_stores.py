@@ -248,6 +248,19 @@ async def test_reading_now_gives_the_bytes_or_nothing(store: ShardStore, name: S
     await reader.close()
 
 
+async def test_reading_into_place_now_fills_it_or_says_no(
+    store: ShardStore, name: ShardName
+) -> None:
+    await publish(store, name, BLOCK)
+    reader = await store.open(name)
+    place = bytearray(16)
+
+    if reader.read_into_now(256, memoryview(place)):
+        assert place == BLOCK[256:272]
+    assert not reader.read_into_now(len(BLOCK) - 8, memoryview(place))
+    await reader.close()
+
+
 async def test_a_reader_may_be_closed_twice(store: ShardStore, name: ShardName) -> None:
     await publish(store, name, BLOCK)
     reader = await store.open(name)
