@@ -12,26 +12,13 @@ from botocore.client import BaseClient
 
 from core import sigv4
 from core.checksums import ALGORITHMS, digest, encode
+from tests.s3.framing import frames
 from tests.s3.raw import Answer, Raw
 
 CONTENT = bytes(range(256)) * 80
 MD5 = base64.b64encode(hashlib.md5(CONTENT).digest()).decode()
 OTHER_MD5 = base64.b64encode(hashlib.md5(b"other").digest()).decode()
 CRC32 = base64.b64encode(zlib.crc32(CONTENT).to_bytes(4, "big")).decode()
-
-
-def frames(*chunks: bytes, trailer: bytes = b"", signed: sigv4.ChunkChain | None = None) -> bytes:
-    """An aws-chunked body of these chunks and the empty one."""
-    body = b""
-    for chunk in (*chunks, b""):
-        signature = ""
-        if signed is not None:
-            signature = f";chunk-signature={signed.chunk(hashlib.sha256(chunk).hexdigest())}"
-        body += f"{len(chunk):x}{signature}\r\n".encode() + chunk + (b"\r\n" if chunk else b"")
-    if trailer and signed is not None:
-        signature = signed.trailer(trailer + b"\n")
-        return body + trailer + f"\r\nx-amz-trailer-signature:{signature}\r\n\r\n".encode()
-    return body + (trailer + b"\r\n" if trailer else b"") + b"\r\n"
 
 
 def put_framed(
