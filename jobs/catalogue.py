@@ -91,3 +91,10 @@ PARTITIONS = Family(
     does="Prepares the coming days' partitions and drops those of days long past.",
     every_s=3600,
 )
+JOURNAL = Family(
+    name="journal",
+    does="Copies every metadata change to drives, and takes snapshots.",
+    subject="snapshot, or nothing",
+    every_s=2,
+    lease_s=60.0,
+)

@@ -79,7 +79,6 @@ BEGIN
     INSERT INTO change (kind, body) VALUES ('rewrite', jsonb_build_object(
         'target', target, 'segments', to_jsonb(moved_segments),
         'from', to_jsonb(moved_from), 'to', to_jsonb(moved_to)));
-    PERFORM journal_segment(target);
     FOREACH source IN ARRAY ARRAY(SELECT unnest(sources) AS id ORDER BY id) LOOP
         PERFORM bury(source, grace);
     END LOOP;

@@ -129,7 +129,8 @@ BEGIN
     INSERT INTO change (kind, bucket_id, key, seq, body) VALUES (
         'complete', made.bucket_id, made.key, result.seq,
         (body - 'part_ids') || jsonb_build_object(
-            'is_null', made.is_null, 'last_modified', made.last_modified, 'extents', extents)
+            'is_null', made.is_null, 'last_modified', made.last_modified, 'extents', extents,
+            'completed_at', (SELECT completed_at FROM upload WHERE id = the_upload))
     );
     RETURN result;
 END

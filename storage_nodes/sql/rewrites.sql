@@ -65,7 +65,6 @@ BEGIN
         cell_size = the_cell_size, size = the_size, confirmed = NULL, changed = now()
     WHERE id = the_id;
     DELETE FROM segment_shard WHERE segment_id = the_id;
-    PERFORM journal_segment(the_id);
     RETURN true;
 END
 $$;
@@ -78,14 +77,6 @@ CREATE FUNCTION retire(
     VALUES (the_id, the_epoch, the_drives, the_layout, clock_timestamp() + grace)
         ON CONFLICT (segment_id, epoch, drives) DO UPDATE
         SET trashed_at = NULL, not_before = greatest(known.not_before, excluded.not_before)
-$$;
-
-CREATE FUNCTION journal_segment(the_id uuid) RETURNS void LANGUAGE sql AS $$
-    INSERT INTO change (kind, body)
-    SELECT 'segment', jsonb_build_object(
-        'id', id, 'storage_policy', storage_policy, 'layout', layout, 'state', state, 'epoch', epoch,
-        'drives', drives, 'size', size, 'cell_size', cell_size)
-      FROM segment WHERE id = the_id
 $$;
 
 -- only_drive: an array of `width` with one drive in its place.
@@ -149,7 +140,6 @@ BEGIN
     WHERE id = the_id;
     DELETE FROM segment_shard
      WHERE segment_id = the_id AND epoch = the_epoch AND index = the_index;
-    PERFORM journal_segment(the_id);
     RETURN true;
 END
 $$;
@@ -215,6 +205,5 @@ BEGIN
     WHERE id = the_id RETURNING * INTO it;
     PERFORM retire(it.id, it.epoch, it.drives, it.layout, grace);
     DELETE FROM segment_shard WHERE segment_id = the_id;
-    PERFORM journal_segment(the_id);
 END
 $$;

@@ -5,3 +5,6 @@ SELECT configuration_table(
     'quota_bytes', 'quota_objects');
 SELECT configuration_table('account_user', 'tenant_id', 'name', 'is_root', 'policy', 'suspended');
 SELECT configuration_table('access_key', 'id', 'user_id', 'secret', 'enabled', 'expires_at');
+
+-- The audit trail is only ever added to.
+SELECT journaled_table('audit', 'audit', 'detail');
