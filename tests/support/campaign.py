@@ -209,6 +209,8 @@ class Campaign:
             self._damage()
         elif name.startswith("gather."):
             self._hold_small_segments()
+        elif name == "journal.snapshot":
+            self._owe_snapshot()
         elif name.startswith("seal."):
             faults.kill(faults.pids(self.store.home, "gateway"))
 
@@ -225,6 +227,14 @@ class Campaign:
             shard = ShardName(segment_id, epoch, 0)
             (Path(str(path)) / shard.path).unlink(missing_ok=True)
             self.sql("SELECT segment_noticed(%s, %s, 0, 'missing')", segment_id, epoch)
+
+    def _owe_snapshot(self) -> None:
+        """The journal's newest snapshot is of the day before yesterday."""
+        self.sql(
+            "UPDATE journal_state SET segments = segments + 1,"
+            " snapshot_at = now() - interval '2 days'"
+        )
+        self.sql("SELECT owe('journal', 'snapshot')")
 
     def _hold_small_segments(self) -> None:
         """Stop encoding until two small segments wait, then let it go on."""
@@ -247,7 +257,17 @@ def _process(name: str) -> str:
     head = name.split(".")[0]
     if head in ("node", "dispatcher"):
         return head
-    families = ("encode", "gather", "collect", "repair", "seal", "sweep", "usage", "partitions")
+    families = (
+        "journal",
+        "encode",
+        "gather",
+        "collect",
+        "repair",
+        "seal",
+        "sweep",
+        "usage",
+        "partitions",
+    )
     return "worker" if head in families else "gateway"
 
 
