@@ -188,6 +188,7 @@ class OwnSegments:
     ) -> Fanout:
         """A file on every drive. A drive that fails at once is replaced, in `drives` as well."""
         files: list[ShardFile | None] = [None] * len(drives)
+        planned = list(drives)
         missing = [index for index, drive in enumerate(drives) if drive]
         for _ in range(2):
             created = await asyncio.gather(
@@ -217,6 +218,9 @@ class OwnSegments:
             await fanout.abandon()
             await self.abandon([segment_id])
             raise QuorumNotMet(durable=len(fanout.live), needed=quorum)
+        if drives != planned:
+            # What becomes of the files later is decided by the drives the row names.
+            await self._rows.finish_own(segment_id, size=0, drives=drives, confirmed=None)
         return fanout
 
     async def _create(

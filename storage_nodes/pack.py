@@ -40,6 +40,8 @@ BACKLOG_BYTES = 16 << 20
 _JOIN_BELOW = 64 << 10
 # A copy that has not answered for so long, quorum or not, will not: others take the appends.
 STALL_S = 30.0
+# How long a drive may take to end what it is doing when its copy is closed.
+CLOSE_S = 5.0
 
 MID_GROUP = declare(
     "pack.mid-group", point="C15", doc="one copy of a group durable, not the others"
@@ -163,11 +165,13 @@ class Pack:
             return
 
     async def close_files(self) -> None:
-        """The last thing done with a pack. Copies still behind stay the prefixes they are."""
+        """The last thing done with a pack. Copies still behind stay the prefixes they are, and
+        appends nobody answered are refused.
+        """
         for copy in self._copies:
             copy.close()
-        for copy in self._copies:
-            await copy.closed()
+        self._give_up_hopeless()
+        await asyncio.gather(*(copy.closed(CLOSE_S) for copy in self._copies))
 
     def _pump(self) -> None:
         """Send the next group soon, if nothing is in its way: whoever asks until then joins it."""

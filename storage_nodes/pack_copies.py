@@ -77,11 +77,11 @@ class PackCopy:
         self.queued_bytes = 0
         self._notify()
 
-    async def closed(self) -> None:
-        """The file is closed, and the drive has nothing more to do for it."""
+    async def closed(self, patience_s: float) -> None:
+        """The file is closed, and the drive has nothing more to do for it; or it hangs."""
         assert self.is_closed
         if self._task is not None:
-            await asyncio.wait([self._task])
+            await asyncio.wait([self._task], timeout=patience_s)
 
     def _notify(self) -> None:
         if self._wake is not None and not self._wake.done():

@@ -39,6 +39,7 @@ from storage_nodes.stream import Refresh, Stream
 log = logging.getLogger(__name__)
 
 _TICK_S = 1.0
+_EXPIRE_TICKS = 30
 # Coding and gathering release the GIL; more threads than cores only wait.
 _THREADS = min(4, os.cpu_count() or 1)
 
@@ -142,9 +143,13 @@ class Segments:
             await self._own.renew()
 
     async def _keep_sealing(self) -> None:
+        ticks = 0
         while True:
             await asyncio.sleep(_TICK_S)
             self._packs.seal_due()
+            ticks += 1
+            if ticks % _EXPIRE_TICKS == 0:
+                self.shards.expire()
 
 
 def _ack(ack: str) -> Ack:

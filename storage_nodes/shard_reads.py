@@ -3,14 +3,17 @@
 Here: a bounded set of open readers, shared by all requests of a process; footers; verified ranges
 of coded shards. Not here: which shard to read (`window`, `reader`), decoding.
 
-A reader dropped from the set stays usable for whoever still holds it: its descriptor is closed with
-the last of them.
+No reader stays in the set for long: an open descriptor keeps the room of a deleted file taken, and
+hides that the segment has moved. A reader dropped from the set stays usable for whoever still holds
+it: its descriptor is closed with the last of them.
 """
 
 import asyncio
+import resource
 from collections import OrderedDict
 from uuid import UUID
 
+from core import clock
 from core.errors import ShardCorrupt, StoreError
 from storage_nodes.fleet import Fleet
 from storage_nodes.shard_file import (
@@ -25,8 +28,12 @@ from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardReader
 from storage_nodes.striping import BLOCK
 
-# Two descriptors of a thousand segments, or nine of a hundred: well below the usual limit of files.
+# One descriptor of a thousand packs, or nine of a hundred coded segments.
 LIMIT = 1024
+# Of all files this process may open, the part that readers may take.
+_PART_OF_FILES = 2
+# A reader is closed when it was not asked for since the last but one `expire`, or is this old.
+MAX_AGE_S = 300.0
 
 Key = tuple[UUID, int, int]
 
@@ -34,7 +41,7 @@ Key = tuple[UUID, int, int]
 class OpenShard:
     """One shard held open. `footer` is there once a coded one has been asked for it."""
 
-    __slots__ = ("drive_id", "footer", "name", "reader", "salt")
+    __slots__ = ("drive_id", "footer", "name", "opened_at", "reader", "salt", "was_used")
 
     def __init__(self, name: ShardName, drive_id: int, reader: ShardReader) -> None:
         self.name = name
@@ -42,6 +49,8 @@ class OpenShard:
         self.reader = reader
         self.salt = salt(name)
         self.footer: ShardFooter | None = None
+        self.opened_at = clock.monotonic()
+        self.was_used = True
 
     def verify(self, payload: bytes | bytearray | memoryview, start: int) -> None:
         """Raise ShardCorrupt unless the blocks from `start` on are what was written."""
@@ -56,7 +65,8 @@ class ShardReads:
 
     def __init__(self, fleet: Fleet, limit: int = LIMIT) -> None:
         self._fleet = fleet
-        self._limit = limit
+        files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self._limit = min(limit, files // _PART_OF_FILES)
         self._open: OrderedDict[Key, OpenShard] = OrderedDict()
         self._opening: dict[Key, asyncio.Task[OpenShard]] = {}
         self._closing: set[asyncio.Task[None]] = set()
@@ -68,6 +78,7 @@ class ShardReads:
         if shard is None or shard.drive_id != drive_id:
             return None
         self._open.move_to_end(key)
+        shard.was_used = True
         return shard
 
     async def opened(self, name: ShardName, drive_id: int) -> OpenShard:
@@ -110,6 +121,15 @@ class ShardReads:
         shard = self._open.pop((name.segment, name.epoch, name.index), None)
         if shard is not None:
             self._close_soon(shard)
+
+    def expire(self) -> None:
+        """Close what has not been used since the last call, or is old. Called twice a minute."""
+        now = clock.monotonic()
+        for key, shard in list(self._open.items()):
+            if not shard.was_used or now - shard.opened_at > MAX_AGE_S:
+                del self._open[key]
+                self._close_soon(shard)
+            shard.was_used = False
 
     async def close(self) -> None:
         while self._open:

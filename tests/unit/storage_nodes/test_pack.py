@@ -412,3 +412,19 @@ async def test_a_copy_closed_early_is_a_prefix_of_the_others(bench: Bench, time:
     assert bench.copy(0).startswith(bench.copy(1)[:4096])
     bench.release(2)
     await bench.pack.close_files()
+
+
+async def test_an_append_nobody_answers_is_refused_when_the_files_are_closed(
+    bench: Bench,
+) -> None:
+    bench.hold(2, 3)
+    answer = bench.append(b"x")
+    await until(lambda: bench.writes(3) == 1)
+    bench.pack.close()
+    closing = asyncio.create_task(bench.pack.close_files())
+
+    with pytest.raises(QuorumNotMet):
+        await answer
+
+    bench.release(2, 3)
+    await closing

@@ -9,13 +9,16 @@ from uuid import UUID
 
 import pytest
 
+from core import clock
 from core.config import config
 from core.errors import NotEnoughShards
 from storage_nodes.located import Located, Stored
 from storage_nodes.segments import Segments
 from storage_nodes.shard_file import HEADER_SIZE
 from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_reads import MAX_AGE_S
 from storage_nodes.stream import WINDOW
+from tests.support.clock import FakeClock
 from tests.support.segments import GatedStore, MemoryFleet, MemoryRows, located, until
 
 VERSION = UUID(int=9)
@@ -353,3 +356,29 @@ async def test_open_readers_are_bounded(bench: Bench) -> None:
         await bench.segments.read(place, 0, 10)
 
     assert len(bench.segments.shards._open) <= 4
+
+
+async def test_a_reader_that_is_not_used_is_closed(bench: Bench) -> None:
+    place = await bench.packed(SMALL)
+    await bench.segments.read(place, 0, 10)
+
+    bench.segments.shards.expire()
+    assert bench.segments.shards._open
+    bench.segments.shards.expire()
+
+    assert not bench.segments.shards._open
+
+
+async def test_a_reader_that_is_old_is_closed_although_it_is_used() -> None:
+    with clock.use(FakeClock()) as time:
+        bench = Bench()
+        place = await bench.packed(SMALL)
+        await bench.segments.read(place, 0, 10)
+        assert isinstance(time, FakeClock)
+        time.advance(MAX_AGE_S + 1)
+        await bench.segments.read(place, 0, 10)
+
+        bench.segments.shards.expire()
+
+        assert not bench.segments.shards._open
+        await bench.segments.close()
