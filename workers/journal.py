@@ -14,7 +14,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import orjson
 from django.db import transaction
 
 from core.failpoints import declare
@@ -130,9 +129,7 @@ def _snapshot(known: rows.State, here: Storage, context: Context) -> Iterator[St
     try:
         name = JournalName(number, new_attempt(), "snap")
         writing = run(Writing.begin(here.stores, _drives(here), name))
-        first = orjson.dumps(
-            {"kind": "snapshot", "body": {"visible": source.visible, "tables": rows.TABLES}}
-        )
+        first = f'{{"kind":"snapshot","body":{source.about}}}'.encode()
         pieces, held = [encoder.head(), encoder.entry(0, 0, first)], 0
         for batch in source.rows():
             for table, row in batch:

@@ -55,13 +55,30 @@ ON CONFLICT (single) DO UPDATE SET
     previous_snapshot = NULL, segments = 0, bytes = 0, snapshot_bytes = 0, snapshot_at = NULL
 WHERE known.lineage = %(known)s
 """
+# Whole transactions only: half of one would be a state that never was. `most` says where to stop.
 CHANGES = """
+WITH stop AS (
+    SELECT coalesce(
+        (SELECT xid FROM change
+          WHERE (xid, id) > (%(xid)s::text::xid8, %(id)s)
+            AND xid < pg_snapshot_xmin(pg_current_snapshot())
+          ORDER BY xid, id OFFSET %(most)s - 1 LIMIT 1),
+        pg_snapshot_xmin(pg_current_snapshot())) AS xid
+)
 SELECT xid::text::bigint, id, jsonb_build_object(
     'kind', kind, 'at', at, 'bucket', bucket_id, 'key', key, 'seq', seq, 'body', body)::text
 FROM change
 WHERE (xid, id) > (%(xid)s::text::xid8, %(id)s)
-  AND xid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY xid, id LIMIT %(most)s
+  AND xid < pg_snapshot_xmin(pg_current_snapshot()) AND xid <= (SELECT xid FROM stop)
+ORDER BY xid, id
+"""
+SEQUENCES = """
+SELECT jsonb_build_object(
+    'visible', pg_current_snapshot()::text, 'at', now(),
+    'version_seq', (SELECT last_value FROM version_seq),
+    'revision_seq', (SELECT last_value FROM revision_seq),
+    'change_id_seq', (SELECT last_value FROM change_id_seq),
+    'layout_epoch_seq', (SELECT last_value FROM layout_epoch_seq))::text
 """
 ADVANCE = """
 UPDATE journal_state SET
@@ -131,7 +148,7 @@ def begin_lineage(known: State | None, number: int) -> None:
 
 
 def changes(after: Place, most: int) -> list[tuple[int, int, str]]:
-    """The next changes that nothing can come before any more: xid, id, payload."""
+    """The next changes that nothing can come before any more, about `most`: xid, id, payload."""
     return queries.rows(CHANGES, xid=str(after.xid), id=after.id, most=most)
 
 
@@ -180,9 +197,10 @@ class Snapshot:
         )
         self._connection.isolation_level = psycopg.IsolationLevel.REPEATABLE_READ
         self._connection.read_only = True
-        row = self._connection.execute("SELECT pg_current_snapshot()::text").fetchone()
+        row = self._connection.execute(SEQUENCES).fetchone()
         assert row is not None
-        self.visible: str = row[0]
+        # What transactions it sees, when it was taken, and how far the sequences had run.
+        self.about: str = row[0]
 
     def rows(self) -> Iterator[Sequence[tuple[str, str]]]:
         """Table and row as JSON, a few thousand at a time."""

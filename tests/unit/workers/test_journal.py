@@ -174,11 +174,24 @@ def test_many_changes_go_into_several_files(
 ) -> None:
     monkeypatch.setattr(family, "MOST_CHANGES", 10)
     begin()
-    change(number=35)
+    for _ in range(5):
+        change(number=7)
     run()
 
-    assert [len(parsed(copies[0])[1]) for copies in files(drives).values()][-3:] == [10, 10, 5]
+    assert [len(parsed(copies[0])[1]) for copies in files(drives).values()] == [14, 14, 7]
     assert kinds(drives).count("test") == 35
+
+
+def test_a_transaction_is_never_split(
+    drives: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(family, "MOST_CHANGES", 10)
+    begin()
+    change(number=35)
+    change(number=3)
+    run()
+
+    assert [len(parsed(copies[0])[1]) for copies in files(drives).values()] == [35, 3]
 
 
 def test_a_change_that_commits_late_is_not_skipped(database: str, drives: MemoryStorage) -> None:
