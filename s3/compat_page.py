@@ -1,19 +1,36 @@
 """The page of S3 compatibility, generated from the operations table:
-`python -m s3.compat_page > docs/s3-compatibility.md`.
+`python manage.py s3_compatibility > docs/s3-compatibility.md`.
 """
-
-import sys
 
 from s3.handlers.absent import StandIn
 from s3.operations import TABLE, Operation
 
 HEAD = """# S3 compatibility
 
-Generated from `s3/operations.py` by `python -m s3.compat_page`; do not edit.
+Generated from `s3/operations.py` by `python manage.py s3_compatibility`; do not edit.
 
 Every operation of S3 has a row. *Served* means it does what S3 documents; the others say what a
 client is told instead. A subresource that is in no row is `501 NotImplemented`; one that is, asked
 by another method, is `405 MethodNotAllowed` with `Allow`.
+"""
+CHOICES = """## Where S3 leaves a choice
+
+- Creating one's own bucket again is 200 and changes nothing; `409 BucketAlreadyOwnedByYou` when the
+  request carries another ACL or ownership than the bucket has.
+- A query name S3 does not know is `501 NotImplemented`, whatever its value, so that a request never
+  does something else than it says. Names beginning with `x-` are ignored.
+- Canned ACLs are checked, kept and shown, but give nobody else access; grants by header or document
+  that are no canned ACL are `501 NotImplemented`. With `BucketOwnerEnforced` lists are refused.
+- `If-None-Match` with an entity tag on a write is honoured. A conditional delete of a key that does
+  not exist is 204 and leaves no delete marker.
+- A part number beyond the last part is `416 InvalidPartNumber`.
+- Storage classes are kept and shown; objects of every class are read at once.
+- Metadata and other stored header values come back byte for byte as they were sent.
+- An empty continuation token is none. `X-Amz-Expires` out of its bounds is 403.
+- A copy shares the bytes of its source where both have the same storage policy: the ETag stays,
+  also that of a multipart object.
+- Server-side encryption headers are `501 NotImplemented`; object lock headers are
+  `400 InvalidRequest`, as in any bucket without object lock.
 """
 COLUMNS = ("Operation", "Request", "Policy action", "Answer")
 LEVELS = (
@@ -26,7 +43,7 @@ LEVELS = (
 def page() -> str:
     """Return the whole page."""
     sections = [_section(level, title, path) for level, title, path in LEVELS]
-    return "\n".join([HEAD, _summary(), *sections])
+    return "\n".join([HEAD, _summary(), *sections, CHOICES])
 
 
 def _summary() -> str:
@@ -48,7 +65,3 @@ def _line(row: Operation, path: str) -> str:
     answer = row.handler.says if isinstance(row.handler, StandIn) else "served"
     action = f"`{row.action}`" if row.action else "-"
     return f"| {row.name} | `{row.method} {path}{query}`{header} | {action} | {answer} |"
-
-
-if __name__ == "__main__":
-    sys.stdout.write(page())

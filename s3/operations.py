@@ -138,7 +138,7 @@ _BUCKET: tuple[Iterable[Operation], ...] = (
     _row("GetBucketPolicy", _GET, "bucket", "policy", handler=_absent("NoSuchBucketPolicy")),
     _row("PutBucketPolicy", _PUT, "bucket", "policy"),
     _row("DeleteBucketPolicy", _DELETE, "bucket", "policy", handler=_gone),
-    _row("GetBucketPolicyStatus", _GET, "bucket", "policyStatus", handler=_absent("NoSuchBucketPolicy")),
+    _row("GetBucketPolicyStatus", _GET, "bucket", "policyStatus", handler=_empty("PolicyStatus", "<IsPublic>false</IsPublic>")),
     _row("GetBucketCors", _GET, "bucket", "cors", action="s3:GetBucketCORS", handler=_absent("NoSuchCORSConfiguration")),
     _row("PutBucketCors", _PUT, "bucket", "cors", action="s3:PutBucketCORS"),
     _row("DeleteBucketCors", _DELETE, "bucket", "cors", action="s3:PutBucketCORS", handler=_gone),

@@ -39,7 +39,8 @@ def refusing(code: str) -> StandIn:
 def answering(root: str, inside: str = "") -> StandIn:
     """A handler that gives the document of something never configured."""
     document = xml.document(root, inside)
-    return StandIn(f"200, the empty `{root}`", lambda call: xml_reply(document))
+    shown = f" with `{inside}`" if inside else ", empty"
+    return StandIn(f"200 `{root}`{shown}", lambda call: xml_reply(document))
 
 
 def _refuse(call: Call) -> Reply:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from core import checksums
-from core.errors import InvalidRequest, MalformedXML, MissingRequestBodyError
+from core.errors import InvalidArgument, InvalidRequest, MalformedXML, MissingRequestBodyError
+from core.names import is_hex
 from objects import multipart
 from objects.store import Store
 from s3 import drafts
@@ -130,6 +131,12 @@ async def list_multipart_uploads(call: Call, store: Store) -> Reply:
     key_marker = query.get("key-marker", "")
     # Without a key there is nothing the upload's id could stand after.
     upload_id_marker = query.get("upload-id-marker", "") if key_marker else ""
+    if upload_id_marker and not is_hex(upload_id_marker, 32):
+        raise InvalidArgument(
+            "Invalid uploadId marker",
+            argument_name="upload-id-marker",
+            argument_value=upload_id_marker,
+        )
     page = await multipart.list_uploads(
         store,
         bucket_of(call),

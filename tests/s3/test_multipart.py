@@ -265,6 +265,11 @@ def test_open_uploads_are_listed_page_by_page(s3, bucket) -> None:
     assert [one["UploadId"] for page in pages for one in page["Uploads"]] == uploads
 
 
+def test_an_upload_marker_of_another_form_is_refused(s3, bucket) -> None:
+    with refused(400, "InvalidArgument"):
+        s3.list_multipart_uploads(Bucket=bucket, KeyMarker="a", UploadIdMarker="nonsense")
+
+
 def test_open_uploads_are_rolled_up(s3, bucket) -> None:
     for key in ("a/1", "a/2", "b"):
         begin(s3, bucket, key)

@@ -9,12 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core import sigv4
 from core.config import Config
 from core.sigv4_client import Signer
 from s3.gateway import Gateway
@@ -22,18 +24,19 @@ from s3.operations import Operation, match
 from s3.wire import Call, Reply
 from tests.support import raw_asgi
 from tests.support.asgi import ACCESS_KEY, SECRET, FakeStore
+from tests.support.house import House
 from tests.support.mutations import flips, signed_parts
 from tests.support.raw_asgi import RawClient, Request
-
-if TYPE_CHECKING:
-    from tests.support.house import House
 
 SIGNER = Signer(ACCESS_KEY, SECRET)
 DOCUMENT = b"<Delete><Object><Key>a</Key></Object></Delete>"
 META = {"x-amz-meta-color": "dark  blue", "content-type": "text/plain", "range": "bytes=0-9"}
 HEADS = {
     "read": raw_asgi.in_header(
-        SIGNER, "GET", "/bucket/a%20key/b+c?versionId=0af3&response-expires=a%2Fb", headers=META
+        SIGNER,
+        "GET",
+        "/bucket/a%20key/b+c?versionId=0123456789abcdef0123456789abcdef&response-expires=a%2Fb",
+        headers=META,
     ),
     "write": raw_asgi.in_header(SIGNER, "PUT", "/bucket/%C3%A4//../key", headers=META),
     "document": raw_asgi.in_header(SIGNER, "POST", "/bucket?delete", DOCUMENT),
@@ -107,12 +110,13 @@ def test_no_head_with_one_bit_changed_is_admitted(judge: Judge, name: str) -> No
         (part, rebuild(raw))
         for part, original, rebuild in signed_parts(HEADS[name])
         for raw in flips(original)
+        if not part.startswith("name") or raw.lower() != original
     ]
 
-    through = judge.admitted([request for _, request in changed])
+    through = set(judge.admitted([request for _, request in changed]))
 
     assert [(part, one) for part, one in changed if one in through] == []
-    assert len(changed) > 2000
+    assert len(changed) > 1000
 
 
 def test_no_other_method_is_admitted(judge: Judge) -> None:
@@ -135,12 +139,20 @@ def test_no_flipped_bit_of_a_signed_document_is_admitted(judge: Judge) -> None:
 def means_the_same(part: str, one: bytes, other: bytes) -> bool:
     """Whether S3 gives both one meaning: then either may be sent for the other."""
     if part == "query":
-        return sorted(filter(None, one.split(b"&"))) == sorted(filter(None, other.split(b"&")))
+        return parameters(one) == parameters(other)
+    if part == "path":
+        return unquote_to_bytes(one) == unquote_to_bytes(other)
     if part.startswith("value"):
         return one.split() == other.split()
     if part == "authorization":
         return one.replace(b" ", b"") == other.replace(b" ", b"")
-    return one.lower() == other.lower() if part.startswith("name") else one == other
+    return one.lower() == other.lower()
+
+
+def parameters(query: bytes) -> list[tuple[bytes, bytes]]:
+    """Names and values, decoded."""
+    pairs = [piece.replace(b"+", b" ").partition(b"=") for piece in query.split(b"&") if piece]
+    return sorted((unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs)
 
 
 @settings(max_examples=2000, deadline=None)
@@ -160,13 +172,24 @@ def test_no_head_with_a_stretch_replaced_is_admitted(judge: Judge, data: st.Data
     assert judge.admitted([rebuild(changed)]) == []
 
 
+def test_only_blanks_are_folded_where_a_value_is_signed() -> None:
+    # The second byte of this letter is one that Latin-1 calls a space.
+    value = "à  b".encode().decode("latin-1")
+
+    canonical = sigv4.canonical_request(
+        method="PUT", raw_path=b"/", raw_query=b"", headers={"x-amz-meta-a": value},
+        signed_headers="x-amz-meta-a", payload_hash="",
+    )  # fmt: skip
+
+    assert b"x-amz-meta-a:" + value.replace("  ", " ").encode("latin-1") in canonical
+
+
 # --- bodies
 
 
 @pytest.fixture(scope="module")
 def house(module_database: str) -> Iterator[House]:
-    # Models can be imported only once Django is set up, which is after collection.
-    made = pytest.importorskip("tests.support.house").House()
+    made = House()
     yield made
     made.close()
 
@@ -209,15 +232,10 @@ def test_no_body_with_one_bit_changed_is_stored(house: House, form: str) -> None
     taken = [
         (at, body[max(0, at - 20) : at + 20], one[at])
         for (at, one), answer in zip(changed, answers, strict=True)
-        if answer.status < 400 and not _is_same_frame(body, one)
+        if answer.status < 400
     ]
     assert taken == []
     assert house.ask(house.owner, "GET", path).status == 404
-
-
-def _is_same_frame(one: bytes, other: bytes) -> bool:
-    """Whether only the case of letters in a chunk's size or a trailer's name differs."""
-    return one.lower() == other.lower() and one.count(b"\n") == other.count(b"\n")
 
 
 @pytest.mark.parametrize("form", ["chunked", "trailer"])

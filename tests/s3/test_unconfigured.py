@@ -4,7 +4,6 @@ import pytest
 
 ABSENT = {
     "policy": (404, "NoSuchBucketPolicy"),
-    "policyStatus": (404, "NoSuchBucketPolicy"),
     "tagging": (404, "NoSuchTagSet"),
     "cors": (404, "NoSuchCORSConfiguration"),
     "lifecycle": (404, "NoSuchLifecycleConfiguration"),
@@ -25,6 +24,7 @@ EMPTY = {
     "accelerate": "AccelerateConfiguration",
     "requestPayment": "RequestPaymentConfiguration",
     "versioning": "VersioningConfiguration",
+    "policyStatus": "PolicyStatus",
 }
 DELETABLE = ["policy", "tagging", "cors", "lifecycle", "website", "encryption",
              "publicAccessBlock", "ownershipControls", "replication", "metrics&id=a"]  # fmt: skip
