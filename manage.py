@@ -14,7 +14,10 @@ from core.errors import ConfigurationError
 from objstore_site.running import reach_running_store
 
 # What needs no database.
-OFFLINE = {"help", "check", "makemigrations", "diffsettings", "collectstatic", "findstatic"}
+OFFLINE = {
+    "help", "check", "makemigrations", "diffsettings", "collectstatic", "findstatic",
+    "s3_compatibility",
+}  # fmt: skip
 
 
 def main() -> None:
