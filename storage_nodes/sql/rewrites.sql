@@ -104,8 +104,10 @@ BEGIN
     SELECT the_id, the_epoch, only_drive(cardinality(held), the_index, new_drive), s.layout,
            clock_timestamp() + keep
       FROM segment s WHERE s.id = the_id
-        ON CONFLICT (segment_id, epoch, drives) DO UPDATE SET not_before = excluded.not_before
-        WHERE known.trashed_at IS NULL AND known.not_before > clock_timestamp()
+        -- What lies in trash already is no longer in the way; what is due and does not, is.
+        ON CONFLICT (segment_id, epoch, drives) DO UPDATE
+        SET not_before = excluded.not_before, trashed_at = NULL
+        WHERE known.trashed_at IS NOT NULL OR known.not_before > clock_timestamp()
     RETURNING not_before INTO until;
     RETURN until IS NOT NULL;
 END

@@ -8,23 +8,20 @@ emptied. In the end everything the ledger says was acknowledged is read back.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support import campaign, faults
 from tests.support.campaign import Campaign
-from tests.support.local_store import SMALL, LocalStore, home_for_a_store
+from tests.support.local_store import SMALL, LocalStore, running_store
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(1500)]
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[LocalStore]:
-    made = LocalStore(home_for_a_store(tmp_path), {**SMALL, **campaign.crash_settings()})
-    made.start()
-    yield made
-    made.stop()
+def store() -> Iterator[LocalStore]:
+    with running_store({**SMALL, **campaign.crash_settings()}) as made:
+        yield made
 
 
 def test_nothing_acknowledged_is_lost_whichever_process_dies_where(store, tmp_path):

@@ -18,7 +18,7 @@ from tests.support import campaign, faults
 from tests.support.campaign import Campaign
 from tests.support.judgement import Judgement
 from tests.support.load import Mix
-from tests.support.local_store import SMALL, LocalStore, home_for_a_store, wait_for
+from tests.support.local_store import SMALL, LocalStore, running_store, wait_for
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
@@ -27,12 +27,8 @@ MIX = Mix(clients=6, keys=100_000, buckets=("plain",), weights={"put": 1})
 
 
 def stalled(folder: Path, settings: dict[str, str]) -> Iterator[Judgement]:
-    store = LocalStore(home_for_a_store(folder), {**SMALL, **campaign.crash_settings(), **settings})
-    store.start()
-    try:
+    with running_store({**SMALL, **campaign.crash_settings(), **settings}) as store:
         yield stall(store, folder / "ledger")
-    finally:
-        store.stop()
 
 
 def stall(store: LocalStore, ledger: Path) -> Judgement:

@@ -12,14 +12,17 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -173,6 +176,7 @@ class LocalStore:
         return "\n".join(parts)
 
     def environment(self) -> dict[str, str]:
+        """What every process of this store is told."""
         """What its processes and commands are started with."""
         kept = {
             name: value
@@ -191,14 +195,22 @@ class LocalStore:
         }
 
 
-def home_for_a_store(folder: Path) -> Path:
-    """A directory below `folder` that PostgreSQL's own user can enter when tests run as root."""
-    home = folder / "store"
-    home.mkdir(exist_ok=True)
-    for each in (home, *list(home.parents)[:4]):
-        if each.stat().st_uid == os.getuid() and each != Path("/"):
-            each.chmod(each.stat().st_mode | 0o111)
-    return home
+@contextmanager
+def running_store(settings: Mapping[str, str] = SMALL) -> Iterator[LocalStore]:
+    """A started store in a home of its own; stopped and removed afterwards.
+
+    Not below pytest's temporary directory: every test run that begins on this machine closes that
+    to other users, and as root PostgreSQL runs as one.
+    """
+    home = Path(tempfile.mkdtemp(prefix="objstore-test-"))
+    home.chmod(0o755)
+    store = LocalStore(home, settings)
+    try:
+        store.start()
+        yield store
+    finally:
+        store.stop()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def wait_for(

@@ -419,6 +419,21 @@ def test_without_another_drive_a_shard_is_put_back_on_its_own(drives):
     assert asyncio.run(rebuild.is_whole(coded(after), 2, drives.stores[row.drives[2]]))
 
 
+def test_a_shard_may_come_back_to_a_drive_it_was_cleared_from(drives):
+    pack = big(drives)
+    run(encode.encode, pack.id)
+    with configuration.override(jobs={"grace_s": 0.0, "trash_s": 3600.0}):
+        for _ in range(4):
+            row = layouts.segment(pack.id)
+            layouts.noticed(row, 2, "missing")
+            del drives.everything[row.drives[2]].shards[ShardName(pack.id, row.epoch, 2)]
+            run(repair.repair, pack.id)
+            run(collect.collect)
+
+    after = layouts.segment(pack.id)
+    assert asyncio.run(rebuild.is_whole(coded(after), 2, drives.stores[after.drives[2]]))
+
+
 def test_a_false_alarm_is_forgotten(drives):
     pack = big(drives)
     run(encode.encode, pack.id)
