@@ -12,6 +12,7 @@ from __future__ import annotations
 import calendar
 import email.utils
 import hmac
+import re
 import time
 from collections.abc import Iterable, Mapping
 from hashlib import sha256
@@ -43,6 +44,8 @@ _UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_
 _QUERY_SAFE = _UNRESERVED + b"%"
 _PATH_SAFE = _UNRESERVED + b"%/"
 _HEX = frozenset("0123456789abcdef")
+# What Latin-1 further calls a space may be part of a letter's UTF-8 bytes.
+_BLANKS = re.compile(r"[ \t]+")
 
 
 class Claim:
@@ -92,7 +95,7 @@ def parse_authorization(value: str) -> Claim:
     """The claim in an `Authorization: AWS4-HMAC-SHA256 ...` header."""
     fields = {}
     for piece in value[len(ALGORITHM) :].split(","):
-        name, equals, content = piece.strip().partition("=")
+        name, equals, content = piece.strip(" \t").partition("=")
         if not equals or not content or name in fields:
             raise AuthorizationHeaderMalformed()
         fields[name] = content
@@ -209,7 +212,7 @@ def canonical_request(
     for name in signed_headers.split(";"):
         value = headers.get(name, "").strip(" \t")
         if "  " in value or "\t" in value:
-            value = " ".join(value.split())
+            value = _BLANKS.sub(" ", value)
         lines.append(f"{name}:{value}\n")
     tail = f"{''.join(lines)}\n{signed_headers}\n{payload_hash}".encode("latin-1", "replace")
     query = canonical_query(raw_query, leave_out) if raw_query else b""

@@ -178,7 +178,7 @@ class Decoder:
             name, colon, value = line.decode("latin-1").partition(":")
             if not colon:
                 raise MalformedTrailerError()
-            found[name.strip().lower()] = value.strip()
+            found[name.strip(" \t").lower()] = value.strip(" \t")
         signature = found.pop(_TRAILER_SIGNATURE, None)
         if set(found) != ({self._announced} if self._announced else set()):
             raise MalformedTrailerError()
