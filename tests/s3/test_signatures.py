@@ -155,7 +155,7 @@ def parameters(query: bytes) -> list[tuple[bytes, bytes]]:
     return sorted((unquote_to_bytes(name), unquote_to_bytes(value)) for name, _, value in pairs)
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=1000, deadline=None)
 @given(data=st.data())
 def test_no_head_with_a_stretch_replaced_is_admitted(judge: Judge, data: st.DataObject) -> None:
     head = data.draw(st.sampled_from(sorted(HEADS)))
@@ -226,6 +226,8 @@ def test_no_body_with_one_bit_changed_is_stored(house: House, form: str) -> None
     changed = [
         (at, body[:at] + bytes((body[at] ^ 1 << at % 8,)) + body[at + 1 :]) for at in at_stake(body)
     ]
+    # The case of letters in a chunk's size or a trailer's name says nothing.
+    changed = [(at, one) for at, one in changed if one.lower() != body.lower()]
 
     answers = house.send_all([replace(request, body=one) for _, one in changed])
 

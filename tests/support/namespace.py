@@ -240,12 +240,14 @@ async def drained(reading: read.Reading) -> bytes:
 @asynccontextmanager
 async def namespace(versioning: str = "", lock_timeout_s: float = 60.0) -> AsyncIterator[Namespace]:
     """A store on the configured database, with a tenant and a bucket of its own."""
-    async with _store(lock_timeout_s) as (store, segments):
+    async with store_in_memory(lock_timeout_s) as (store, segments):
         yield await _new_bucket(store, segments, await _new_tenant(store), versioning)
 
 
 @asynccontextmanager
-async def _store(lock_timeout_s: float = 60.0) -> AsyncIterator[tuple[Store, MemorySegments]]:
+async def store_in_memory(
+    lock_timeout_s: float = 60.0,
+) -> AsyncIterator[tuple[Store, MemorySegments]]:
     # A starved machine may hold a lock for seconds: only tests of the time-outs want them short.
     patience = {"lock_timeout_s": lock_timeout_s, "answer_timeout_s": 120.0}
     with override(database=patience) as settings:
@@ -278,7 +280,7 @@ class Stories:
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
-        self._opened = _store()
+        self._opened = store_in_memory()
         self._store, self._segments = self._runner.run(self._opened.__aenter__())
         self._tenant = self._runner.run(_new_tenant(self._store))
 

@@ -1,0 +1,198 @@
+"""Requests to a gateway in this process, byte for byte as a test made them.
+
+Here: a request as its parts in bytes, signing one in each way S3 knows, and sending it.
+Not here: the store behind the gateway (asgi.FakeStore, tests.support.house).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from urllib.parse import urlsplit
+
+from core import checksums, sigv4
+from core.sigv4_client import Signer
+from tests.support.asgi import ENDPOINT, Client, Response
+
+CRC = "x-amz-checksum-crc32"
+MIN_CHUNK = 8192
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What goes over the wire: names of headers in lower case, as a server hands them on."""
+
+    method: str
+    path: bytes
+    query: bytes = b""
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes = b""
+
+    def with_header(self, name: bytes, value: bytes) -> Request:
+        """The same with one header replaced or added."""
+        kept = tuple(pair for pair in self.headers if pair[0] != name)
+        return replace(self, headers=(*kept, (name, value)))
+
+    def without_header(self, name: bytes) -> Request:
+        return replace(self, headers=tuple(pair for pair in self.headers if pair[0] != name))
+
+    @property
+    def signed_names(self) -> list[bytes]:
+        """Names of the headers under the signature."""
+        given = dict(self.headers).get(b"authorization", b"").decode()
+        if not given:
+            given = self.query.decode().replace("%3B", ";").replace("X-Amz-", "")
+            return given.partition("SignedHeaders=")[2].partition("&")[0].encode().split(b";")
+        return given.partition("SignedHeaders=")[2].partition(",")[0].encode().split(b";")
+
+
+class RawClient(Client):
+    """Sends a request's very bytes."""
+
+    async def send(self, request: Request) -> Response:
+        scope = {
+            "type": "http",
+            "http_version": "1.1",
+            "scheme": "http",
+            "method": request.method,
+            "path": request.path.decode("latin-1"),
+            "raw_path": request.path,
+            "query_string": request.query,
+            "headers": list(request.headers),
+            "client": ("127.0.0.1", "50000"),
+        }
+        return await self._speak(scope, [request.body])
+
+
+def plain(
+    method: str, target: str, body: bytes = b"", headers: Mapping[str, str] | None = None
+) -> Request:
+    """Nobody's request."""
+    sent = {"host": urlsplit(ENDPOINT).netloc, **(headers or {})}
+    return _request(method, target, sent, body)
+
+
+def in_header(
+    signer: Signer,
+    method: str,
+    target: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+) -> Request:
+    """Signed in its headers, the payload by its SHA-256."""
+    sent = signer.headers(
+        method, ENDPOINT + target, payload_hash=sha256(body).hexdigest(), headers=headers
+    )
+    return _request(method, target, sent, body)
+
+
+def presigned(
+    signer: Signer,
+    method: str,
+    target: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    *,
+    expires_s: int = 3600,
+    **when: object,
+) -> Request:
+    """Signed in its query, the payload not at all."""
+    url = signer.presign(
+        method,
+        ENDPOINT + target,
+        expires_s=expires_s,
+        headers=headers,
+        **when,  # type: ignore[arg-type]
+    )
+    parts = urlsplit(url)
+    sent = {"host": parts.netloc, **(headers or {})}
+    return _request(method, f"{parts.path}?{parts.query}", sent, body)
+
+
+def chunked(
+    signer: Signer,
+    method: str,
+    target: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+) -> Request:
+    """Signed chunk by chunk."""
+    return _framed(signer, method, target, body, headers, sigv4.STREAMING)
+
+
+def with_trailer(
+    signer: Signer,
+    method: str,
+    target: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+) -> Request:
+    """Signed chunk by chunk, and a signed checksum after the last."""
+    return _framed(signer, method, target, body, headers, sigv4.STREAMING_TRAILER)
+
+
+def with_unsigned_trailer(
+    signer: Signer,
+    method: str,
+    target: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+) -> Request:
+    """Only the head is signed; the payload is vouched for by a checksum after it."""
+    return _framed(signer, method, target, body, headers, sigv4.STREAMING_UNSIGNED_TRAILER)
+
+
+def crc32_of(body: bytes) -> str:
+    """The checksum as a header or trailer writes it."""
+    return checksums.encode(checksums.digest("CRC32", body))
+
+
+def _framed(
+    signer: Signer,
+    method: str,
+    target: str,
+    body: bytes,
+    headers: Mapping[str, str] | None,
+    mode: str,
+) -> Request:
+    has_trailer = mode != sigv4.STREAMING
+    given = {**(headers or {}), "x-amz-decoded-content-length": str(len(body))}
+    if has_trailer:
+        given["x-amz-trailer"] = CRC
+    sent = signer.headers(method, ENDPOINT + target, payload_hash=mode, headers=given)
+    chain = None if mode == sigv4.STREAMING_UNSIGNED_TRAILER else signer.chain(sent)
+    framed = b"".join(
+        _chunk(chain, body[at : at + MIN_CHUNK]) for at in range(0, len(body), MIN_CHUNK)
+    )
+    framed += _chunk(chain, b"")
+    if has_trailer:
+        framed = framed.removesuffix(b"\r\n")
+        line = f"{CRC}:{crc32_of(body)}"
+        framed += f"{line}\r\n".encode()
+        if chain is not None:
+            signature = chain.trailer(f"{line}\n".encode())
+            framed += f"x-amz-trailer-signature:{signature}\r\n".encode()
+        framed += b"\r\n"
+    return _request(method, target, sent, framed)
+
+
+def _chunk(chain: sigv4.ChunkChain | None, piece: bytes) -> bytes:
+    head = f"{len(piece):x}"
+    if chain is not None:
+        head += f";chunk-signature={chain.chunk(sha256(piece).hexdigest())}"
+    return head.encode() + b"\r\n" + piece + b"\r\n"
+
+
+def _request(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Request:
+    path, _, query = target.partition("?")
+    sent = dict(headers)
+    if body or method in ("PUT", "POST"):
+        sent["content-length"] = str(len(body))
+    return Request(
+        method=method,
+        path=path.encode(),
+        query=query.encode(),
+        headers=tuple((n.encode(), v.encode("latin-1")) for n, v in sent.items()),
+        body=body,
+    )
