@@ -19,6 +19,9 @@ from django.conf import settings
 
 from tests.support import session
 
+# Folders whose files take minutes, not seconds.
+_LONG = frozenset({"cluster", "clients", "model", "s3"})
+
 hypothesis.settings.register_profile(
     "house", derandomize=True, deadline=None, print_blob=True, database=None
 )
@@ -49,8 +52,13 @@ def pytest_unconfigure(config: pytest.Config) -> None:
         session.end()
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Refuse the one way to flush tables: it would take the rows that migrations wrote."""
+    """Refuse the one way to flush tables: it would take the rows that migrations wrote.
+
+    Files that keep whole clusters busy go first, so that the last minutes have both workers.
+    """
+    items.sort(key=lambda item: item.path.parent.name not in _LONG)
     for item in items:
         marker = item.get_closest_marker("django_db")
         if "transactional_db" in getattr(item, "fixturenames", ()) or (
