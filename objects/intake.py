@@ -33,6 +33,7 @@ from core.errors import (
 from core.streams import SMALL, Body, Whole
 from objects.draft import Draft
 from objects.segments import Buffer, Payload, Segments, Stored
+from storage_nodes.packs import LARGEST_PACKED
 
 RECEIVING = failpoints.declare(
     "put.receiving", point="C1", doc="Bytes of a body have been taken, none are durable."
@@ -77,7 +78,8 @@ class Intake:
     ) -> None:
         self.segments = segments
         self.threads = threads
-        self._inline_from = inline_from
+        # Above what a pack takes, bodies are streamed even where they are not coded as they arrive.
+        self._inline_from = min(inline_from, LARGEST_PACKED)
         self._budget = Budget(memory_budget)
         self._spill = spill
 
@@ -132,7 +134,7 @@ class Intake:
 
     async def _stream(self, body: Body, size: int, draft: Draft, policy: str, ack: str) -> Taken:
         hashing = Hashing(draft, self.threads)
-        writer = await self.segments.write(policy, ack)
+        writer = await self.segments.write(policy, ack, size)
         try:
             received = 0
             while piece := await body.read():

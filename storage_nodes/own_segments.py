@@ -82,11 +82,11 @@ class OwnSegments:
         self._grace_s = grace_s
         self._leased: dict[UUID, float | None] = {}  # until when to renew; None: for now
 
-    async def begin(self, policy_name: str, ack: Ack) -> Sink:
-        """A new segment: coded if there are drives for that, else copies."""
+    async def begin(self, policy_name: str, ack: Ack, *, is_coded: bool = True) -> Sink:
+        """A new segment: coded if it should be and there are drives for that, else copies."""
         code = policy(policy_name)
         segment_id = new_id()
-        if code.layout == "coded":
+        if is_coded and code.layout == "coded":
             drives = self._place(code, segment_id)
             if len(drives) == code.width:
                 return await self._begin_coded(segment_id, code, drives)

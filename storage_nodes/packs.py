@@ -39,6 +39,8 @@ from storage_nodes.stores.base import Buffer, ShardFile
 
 log = logging.getLogger(__name__)
 
+# Bodies above this are streamed into segments of their own, whatever they are coded like.
+LARGEST_PACKED = 16 << 20
 # How long sealing waits for the commits of what was appended.
 SETTLE_S = 5.0
 # Packs an append tries before its client hears about it.

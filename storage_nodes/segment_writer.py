@@ -18,10 +18,13 @@ from storage_nodes.stores.base import Buffer
 class SegmentWriter:
     """Takes the pieces of one body in order, from one task."""
 
-    def __init__(self, segments: OwnSegments, policy_name: str, ack: Ack) -> None:
+    def __init__(
+        self, segments: OwnSegments, policy_name: str, ack: Ack, *, is_coded: bool = True
+    ) -> None:
         self._segments = segments
         self._policy_name = policy_name
         self._ack: Ack = ack
+        self._is_coded = is_coded
         self._sink: Sink | None = None
         self._begun: list[Sink] = []
         self._filling = memoryview(bytearray(0))
@@ -70,7 +73,9 @@ class SegmentWriter:
         await self._segments.abandon(list(begun))
 
     async def _begin(self) -> Sink:
-        sink = self._sink = await self._segments.begin(self._policy_name, self._ack)
+        sink = self._sink = await self._segments.begin(
+            self._policy_name, self._ack, is_coded=self._is_coded
+        )
         self._begun.append(sink)
         self._sent = 0
         if len(self._filling) < sink.unit_size:

@@ -62,6 +62,7 @@ class Segments:
         avoided = Avoided()
         self._threads = ThreadPoolExecutor(_THREADS, "segments")
         self._lease_s = config.packing.lease_s
+        self._inline_from = config.coding.inline_from
         self._packs = Packs(
             rows,
             fleet,
@@ -101,9 +102,13 @@ class Segments:
         """A small body, durable on as many drives as `ack` asks for when this returns."""
         return await self._packs.append(policy_name, _ack(ack), version_id, payload)
 
-    async def write(self, policy_name: str, ack: str) -> SegmentWriter:
-        """A writer for one large body, in segments of its own."""
-        return SegmentWriter(self._own, policy_name, _ack(ack))
+    async def write(self, policy_name: str, ack: str, size: int | None = None) -> SegmentWriter:
+        """A writer for one large body, in segments of its own.
+
+        They are coded as the bytes arrive, unless the body is known to be below `inline_from`.
+        """
+        is_coded = size is None or size >= self._inline_from
+        return SegmentWriter(self._own, policy_name, _ack(ack), is_coded=is_coded)
 
     async def read(
         self, located: Located, start: int, stop: int, refresh: RefreshOne | None = None

@@ -61,7 +61,7 @@ class MemorySegments:
         space.extend(content)
         return self._stored(segment, offset, len(content), len(content), "open")
 
-    async def write(self, policy_name: str, ack: str) -> MemoryWriter:
+    async def write(self, policy_name: str, ack: str, size: int | None = None) -> MemoryWriter:
         return MemoryWriter(self, await self._new(policy_name, "writing"))
 
     async def read(self, located: Located, start: int, stop: int) -> bytes:

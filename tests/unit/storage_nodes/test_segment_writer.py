@@ -332,3 +332,12 @@ async def test_what_a_stream_holds_does_not_grow_with_the_body(bench: Bench) -> 
 async def _feed_all(writer: SegmentWriter) -> None:
     for start in range(0, len(BODY), 300_000):
         await writer.feed(BODY[start : start + 300_000])
+
+
+async def test_a_body_that_is_not_to_be_coded_inline_is_staged(bench: Bench) -> None:
+    writer = SegmentWriter(bench.own, "ec-4-2", "fast", is_coded=False)
+    await writer.feed(BODY[:1000])
+
+    stored = (await writer.finish())[0]
+
+    assert (bench.row(stored).layout, bench.row(stored).policy) == ("replicated", "ec-4-2")
