@@ -13,6 +13,7 @@ found is unknown, not failed.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -43,8 +44,10 @@ UNANSWERED = failpoints.declare(
     "commit.unanswered", point="C6", doc="A batch's COMMIT has been sent, its answer not read."
 )
 
-_COMMIT = (
-    "SELECT * FROM commit_versions(%b::jsonb, %b::uuid[], %b::int[], %b::text[], %b::uuid[], %b)"
+_COMMIT = b"SELECT * FROM commit_versions($1, $2, $3, $4, $5, $6)"
+_COMMIT_IN_STEPS = (
+    b"SELECT * FROM commit_versions(%s::jsonb, %s::uuid[], %s::int[], %s::text[], %s::uuid[],"
+    b" %s::bool)"
 )
 _SETTLE = "SELECT * FROM settle(%s::uuid, %s, %s::uuid, %s)"
 
@@ -149,18 +152,20 @@ class Commits:
             return why
 
     async def _transact(self, role: str, rows: list[Row]) -> list[Outcome]:
-        parameters = (*_parameters(rows, admits=self._admits), role == WAITING)
+        parameters = _parameters(rows, admits=self._admits, waits=role == WAITING)
         # The verbs' own failpoints look at the control file on every request: these two need not.
         if IN_TRANSACTION.arming is None and UNANSWERED.arming is None:
-            answer = await self._lanes.fetch(role, _COMMIT, parameters)
+            answer = await self._lanes.call(role, _COMMIT, parameters)
         else:
             answer = await self._step_by_step(role, parameters)
         return [Outcome(one) for one in answer]
 
-    async def _step_by_step(self, role: str, parameters: tuple[Any, ...]) -> list[tuple[Any, ...]]:
+    async def _step_by_step(self, role: str, parameters: list[bytes]) -> list[tuple[Any, ...]]:
         """The same transaction with a seam before its COMMIT and one before the answer to it."""
         async with self._lanes.transaction(role) as connection:
-            cursor = await connection.execute(_COMMIT, parameters)
+            cursor = await connection.execute(
+                _COMMIT_IN_STEPS, [one.decode() for one in parameters]
+            )
             answer = await cursor.fetchall()
             await IN_TRANSACTION.reach()
             committing = asyncio.ensure_future(connection.execute("COMMIT"))
@@ -189,8 +194,8 @@ class Commits:
         return Outcome(found[0]) if found else UnknownOutcome()
 
 
-def _parameters(rows: list[Row], *, admits: bool) -> tuple[Any, ...]:
-    """A batch in the form the commit function takes."""
+def _parameters(rows: list[Row], *, admits: bool, waits: bool) -> list[bytes]:
+    """A batch as the commit function takes it, in PostgreSQL's text form."""
     decisions: dict[int, int] = {}
     listed: list[dict[str, Any]] = []
     seen: set[tuple[UUID, str]] = set()
@@ -219,13 +224,19 @@ def _parameters(rows: list[Row], *, admits: bool) -> tuple[Any, ...]:
         if row.shared:
             shared.update(row.shared)
         items.append(item)
-    return (
-        orjson.dumps({"decisions": listed, "rows": items}).decode(),
-        list(fresh),
-        [stored.epoch for stored in fresh.values()],
-        [stored.kind for stored in fresh.values()],
-        list(shared),
-    )
+    return [
+        orjson.dumps({"decisions": listed, "rows": items}),
+        _array(segment.hex for segment in fresh),
+        _array(str(stored.epoch) for stored in fresh.values()),
+        _array(stored.kind for stored in fresh.values()),
+        _array(segment.hex for segment in shared),
+        b"t" if waits else b"f",
+    ]
+
+
+def _array(items: Iterable[str]) -> bytes:
+    """An array of words that need no quotes."""
+    return f"{{{','.join(items)}}}".encode()
 
 
 def _refusal(why: psycopg.Error) -> StoreError:

@@ -22,7 +22,7 @@ from objects.identities import Remembered
 from tenants.principal import Caller
 
 MAX_BATCH = 64
-_LOOK_UP = "SELECT * FROM look_up(%b::json)"
+_LOOK_UP = b"SELECT * FROM look_up($1)"
 _PLACES = "SELECT look_places(%s)"
 _DECISIONS = 10_000
 
@@ -83,8 +83,8 @@ class Lookups:
         await self._asked.drain()
 
     async def _send(self, questions: list[Question]) -> list[Row]:
-        asked = orjson.dumps([question.as_json() for question in questions]).decode()
-        return await self._lanes.fetch(LOOKUP, _LOOK_UP, (asked,))
+        asked = orjson.dumps([question.as_json() for question in questions])
+        return await self._lanes.call(LOOKUP, _LOOK_UP, (asked,))
 
     def _decision(
         self,

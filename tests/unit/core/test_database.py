@@ -157,3 +157,7 @@ async def test_a_database_that_is_not_there_is_unavailable(module_database: str)
 
     with pytest.raises(DatabaseUnavailable):
         await lanes.fetch(COMMIT, "select 1")
+
+
+async def test_rows_without_columns_are_rows(lanes: Lanes) -> None:
+    assert await lanes.fetch(LOOKUP, "select from generate_series(1, 2)") == [(), ()]

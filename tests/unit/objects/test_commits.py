@@ -218,9 +218,7 @@ async def test_what_was_rolled_back_with_its_answer_lost_is_unknown(space: Names
         def __getattr__(self, name: str) -> Any:
             return getattr(real, name)
 
-        async def fetch(self, role: str, *rest: Any, **named: Any) -> Any:
-            if role == "misc":
-                return await real.fetch(role, *rest, **named)
+        async def call(self, *rest: Any, **named: Any) -> Any:
             raise UnknownOutcome()
 
     commits._lanes = Lost()  # type: ignore[assignment]
