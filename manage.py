@@ -18,13 +18,16 @@ OFFLINE = {
     "help", "check", "makemigrations", "diffsettings", "collectstatic", "findstatic",
     "s3_compatibility",
 }  # fmt: skip
+# What is for a store that does not run: it brings its own database.
+STOPPED = {"rebuild"}
 
 
 def main() -> None:
     """Run one command; a store that cannot be reached is one sentence, not a traceback."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "objstore_site.settings")
     try:
-        reach_running_store()
+        if not STOPPED & set(sys.argv[1:2]):
+            reach_running_store()
         _refuse_without_store(sys.argv[1:])
         execute_from_command_line(sys.argv)
     except ConfigurationError as why:
@@ -36,7 +39,7 @@ def main() -> None:
 def _refuse_without_store(arguments: list[str]) -> None:
     """Say where a store was looked for, instead of failing to connect to nothing."""
     asks_only = not arguments or arguments[0].startswith("-") or "--help" in arguments
-    if asks_only or arguments[0] in OFFLINE or config().database.url:
+    if asks_only or arguments[0] in OFFLINE | STOPPED or config().database.url:
         return
     sys.exit(
         f"No store runs in {config().home}. Start it with `make run`,"
