@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import boto3
 from botocore.client import BaseClient
@@ -23,6 +23,11 @@ class Account:
     display_name: str
     account_id: str
     email: str
+
+    @property
+    def name(self) -> str:
+        """The tenant's name."""
+        return self.display_name
 
     def client(self, **options: object) -> BaseClient:
         """A boto3 client that never retries: a test sees every answer."""
@@ -59,3 +64,10 @@ def create_account(store: LocalStore, name: str) -> Account:
         account_id=str(made["account_id"]),
         email=email,
     )
+
+
+def create_user(store: LocalStore, account: Account, name: str, allow: str) -> Account:
+    """Make a user of the account, who may do what the words of `--allow` say."""
+    made = store.manage_json("user", "create", name, "--tenant", account.name, "--allow", allow)
+    keys = {"access_key": str(made["access_key"]), "secret_key": str(made["secret_key"])}
+    return replace(account, **keys)

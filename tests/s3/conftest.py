@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from botocore.client import BaseClient
 
-from tests.s3.accounts import Account, create_account
+from tests.s3.accounts import Account, create_account, create_user
 from tests.s3.raw import Raw
 from tests.support.local_store import LocalStore
 
@@ -42,6 +42,27 @@ def account(store: LocalStore) -> Account:
 @pytest.fixture(scope="session")
 def other_account(store: LocalStore) -> Account:
     return create_account(store, "other")
+
+
+@pytest.fixture(scope="session")
+def reader(store: LocalStore, account: Account) -> Account:
+    """A user who may only read and list."""
+    return create_user(store, account, "reader", "read")
+
+
+@pytest.fixture(scope="session")
+def writer(store: LocalStore, account: Account) -> Account:
+    """A user who may only write."""
+    return create_user(store, account, "writer", "write")
+
+
+@pytest.fixture(scope="session")
+def disabled(store: LocalStore, account: Account) -> Account:
+    """A user who might do anything, and did, until the key was disabled."""
+    user = create_user(store, account, "disabled", "admin")
+    user.client().list_buckets()
+    store.manage("key", "disable", user.access_key)
+    return user
 
 
 @pytest.fixture(scope="session")

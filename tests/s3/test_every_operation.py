@@ -19,7 +19,6 @@ from s3.operations import TABLE, Operation
 from tests.s3.accounts import Account
 from tests.s3.framing import frames
 from tests.s3.raw import Answer, Raw
-from tests.support.local_store import LocalStore
 
 BODY = b"<Delete><Object><Key>kept</Key></Object></Delete>"
 MD5 = base64.b64encode(hashlib.md5(BODY).digest()).decode()
@@ -71,29 +70,22 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(store: LocalStore, account: Account, other_account: Account, s3: BaseClient) -> Scene:
+def scene(
+    s3: BaseClient, account: Account, other_account: Account, reader: Account, disabled: Account
+) -> Scene:
     bucket = f"scene-{account.account_id}"
     s3.create_bucket(Bucket=bucket)
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     version = s3.put_object(Bucket=bucket, Key="kept", Body=b"content")["VersionId"]
     upload = s3.create_multipart_upload(Bucket=bucket, Key="kept")["UploadId"]
-
-    def user(name: str, allow: str) -> Raw:
-        made = store.manage_json(
-            "user", "create", name, "--tenant", account.display_name, "--allow", allow
-        )
-        return Raw(account.endpoint, str(made["access_key"]), str(made["secret_key"]))
-
-    disabled = user("disabled", "admin")
-    store.manage("key", "disable", disabled.signer.access_key)
     return Scene(
         bucket=bucket,
         version_id=version,
         upload_id=upload,
         owner=s3,
         stranger=other_account.raw(),
-        reader=user("reader", "read"),
-        disabled=disabled,
+        reader=reader.raw(),
+        disabled=disabled.raw(),
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 from botocore.client import BaseClient
 
-from tests.s3.accounts import client_for
+from tests.s3.accounts import Account
 from tests.s3.refusals import refused
 
 STRANGE = {
@@ -51,60 +51,51 @@ def test_a_stranger_does_not_learn_which_keys_there_are(s3, other_s3, bucket) ->
             other_s3.head_object(Bucket=bucket, Key=key)
 
 
-@pytest.fixture
-def user(store, account) -> Callable[..., BaseClient]:
-    """Make users of the account's tenant with the words of `user create --allow`."""
-
-    def create(name: str, allow: str) -> BaseClient:
-        made = store.manage_json(
-            "user", "create", name, "--tenant", account.display_name, "--allow", allow
-        )
-        return client_for(account.endpoint, str(made["access_key"]), str(made["secret_key"]))
-
-    return create
-
-
-def test_a_reader_reads_and_lists_and_no_more(s3, user, bucket) -> None:
+def test_a_reader_reads_and_lists_and_no_more(s3, reader: Account, bucket) -> None:
     s3.put_object(Bucket=bucket, Key="a", Body=b"content")
-    reader = user(f"reader-of-{bucket}", "read")
+    client = reader.client()
 
-    assert reader.get_object(Bucket=bucket, Key="a")["Body"].read() == b"content"
-    assert reader.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
-    for refusal in (
-        lambda: reader.put_object(Bucket=bucket, Key="b", Body=b""),
-        lambda: reader.delete_object(Bucket=bucket, Key="a"),
-        lambda: reader.create_bucket(Bucket=f"{bucket}-new"),
-        lambda: reader.put_object_tagging(Bucket=bucket, Key="a", Tagging={"TagSet": []}),
+    assert client.get_object(Bucket=bucket, Key="a")["Body"].read() == b"content"
+    assert client.list_objects_v2(Bucket=bucket)["KeyCount"] == 1
+    for attempt in (
+        lambda: client.put_object(Bucket=bucket, Key="b", Body=b""),
+        lambda: client.delete_object(Bucket=bucket, Key="a"),
+        lambda: client.create_bucket(Bucket=f"{bucket}-new"),
+        lambda: client.put_object_tagging(Bucket=bucket, Key="a", Tagging={"TagSet": []}),
     ):
         with refused(403, "AccessDenied"):
-            refusal()
+            attempt()
 
 
-def test_a_writer_neither_reads_nor_learns_what_is_there(s3, user, bucket) -> None:
+def test_a_writer_neither_reads_nor_learns_what_is_there(s3, writer: Account, bucket) -> None:
     s3.put_object(Bucket=bucket, Key="a", Body=b"content")
-    writer = user(f"writer-of-{bucket}", "write")
+    client = writer.client()
 
-    writer.put_object(Bucket=bucket, Key="b", Body=b"")
+    client.put_object(Bucket=bucket, Key="b", Body=b"")
 
     for key in ("a", "never"):
         with refused(403, "AccessDenied"):
-            writer.get_object(Bucket=bucket, Key=key)
+            client.get_object(Bucket=bucket, Key=key)
 
 
-def test_who_may_not_delete_is_denied_per_key(s3, user, bucket) -> None:
+def test_who_may_not_delete_is_denied_per_key(s3, writer: Account, bucket) -> None:
     s3.put_object(Bucket=bucket, Key="a", Body=b"content")
-    writer = user(f"no-deleter-of-{bucket}", "read,write")
 
-    answer = writer.delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a"}]})
+    answer = writer.client().delete_objects(Bucket=bucket, Delete={"Objects": [{"Key": "a"}]})
 
     assert [(one["Key"], one["Code"]) for one in answer["Errors"]] == [("a", "AccessDenied")]
     assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"content"
 
 
-def test_a_disabled_key_signs_nothing(store, user, bucket) -> None:
-    client = user(f"disabled-of-{bucket}", "read")
-    client.list_objects_v2(Bucket=bucket)
-    store.manage("key", "disable", client._request_signer._credentials.access_key)
+def test_a_writer_copies_only_what_it_may_read(s3, writer: Account, bucket) -> None:
+    s3.put_object(Bucket=bucket, Key="a", Body=b"content")
 
+    with refused(403, "AccessDenied"):
+        writer.client().copy_object(
+            Bucket=bucket, Key="b", CopySource={"Bucket": bucket, "Key": "a"}
+        )
+
+
+def test_a_disabled_key_signs_nothing(disabled: Account, bucket) -> None:
     with refused(403, "InvalidAccessKeyId"):
-        client.list_objects_v2(Bucket=bucket)
+        disabled.client().list_objects_v2(Bucket=bucket)
