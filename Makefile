@@ -59,7 +59,7 @@ bench: venv ## Measure throughput and latency of a store of its own
 	$(PYTHON) -m benchmarks
 
 chaos: venv ## The long campaign: kill processes at every failpoint, remove drives, replay the ledger
-	$(PYTHON) -m pytest -p no:randomly --timeout 1800 -m chaos tests/chaos
+	$(PYTHON) -m tests.chaos $(ARGS)
 
 clients: venv ## Standard clients (awscli, s5cmd, boto3, ...) against a live store
 	$(PYTHON) -m pytest --timeout 900 -m clients tests/clients

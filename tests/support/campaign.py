@@ -12,7 +12,7 @@ import pkgutil
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from uuid import UUID
+from typing import Any
 
 import psycopg
 import redis
@@ -155,7 +155,7 @@ class Campaign:
 
         wait_for(none_left, "everything to be coded", within_s=WITHIN_S, tail=self._tail)
 
-    def sql(self, statement: str, *parameters: object) -> list[tuple[object, ...]]:
+    def sql(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """One statement on the store's database; nothing when it is away just now."""
         try:
             with psycopg.connect(self.store.database_url, autocommit=True) as connection:
@@ -216,17 +216,26 @@ class Campaign:
 
     def _damage(self) -> None:
         """Take one shard of a coded segment away and owe its repair."""
-        found = self.sql(
-            "SELECT s.id, s.epoch, d.path FROM segment s JOIN drive d ON d.id = s.drives[1]"
-            " WHERE s.layout = 'coded' AND s.state = 'stored' AND d.state = 'active'"
+        for segment_id, epoch, drives in self.sql(
+            "SELECT id, epoch, drives FROM segment WHERE layout = 'coded' AND state = 'stored'"
             " ORDER BY random() LIMIT 1"
-        )
-        for segment_id, epoch, path in found:
-            assert isinstance(segment_id, UUID)
-            assert isinstance(epoch, int)
-            shard = ShardName(segment_id, epoch, 0)
+        ):
+            self._remove_shard(segment_id, epoch, 0, drives)
+
+    def remove_shards(self, indexes: Sequence[int]) -> None:
+        """Take these shards of every segment coded 6+3 away and owe their repair."""
+        for segment_id, epoch, drives in self.sql(
+            "SELECT id, epoch, drives FROM segment WHERE layout = 'coded' AND state = 'stored'"
+            " AND storage_policy = 'ec-6-3'"
+        ):
+            for index in indexes:
+                self._remove_shard(segment_id, epoch, index, drives)
+
+    def _remove_shard(self, segment_id: Any, epoch: Any, index: int, drives: Any) -> None:
+        for (path,) in self.sql("SELECT path FROM drive WHERE id = %s", drives[index]):
+            shard = ShardName(segment_id, epoch, index)
             (Path(str(path)) / shard.path).unlink(missing_ok=True)
-            self.sql("SELECT segment_noticed(%s, %s, 0, 'missing')", segment_id, epoch)
+        self.sql("SELECT segment_noticed(%s, %s, %s, 'missing')", segment_id, epoch, index)
 
     def _owe_snapshot(self) -> None:
         """The journal's newest snapshot is of the day before yesterday."""
@@ -242,7 +251,7 @@ class Campaign:
             "SELECT count(*) FROM segment WHERE state = 'sealed' AND storage_policy = 'ec-4-2'"
             " AND size < 65536"
         )
-        is_enough = bool(waiting) and int(str(waiting[0][0])) >= 2
+        is_enough = bool(waiting) and waiting[0][0] >= 2
         self.sql(
             "INSERT INTO job_family (name, paused, changed) VALUES ('encode', %s, now())"
             " ON CONFLICT (name) DO UPDATE SET paused = excluded.paused, changed = now()",

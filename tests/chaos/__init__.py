@@ -1,0 +1,1 @@
+"""The long campaign: `python -m tests.chaos`."""
