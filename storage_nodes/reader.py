@@ -116,6 +116,7 @@ class Reader:
         done, late = await asyncio.wait(opening, timeout=self._open_pace.hedge_s)
         self._open_pace.add(perf_counter() - began)
         for task in late:
+            self._open_pace.late()
             task.cancel()
             self._damage.pass_over(located.segment_id, located.epoch, opening[task], for_s=SLOW_S)
         return {opening[task]: task.result() for task in done if task.exception() is None}

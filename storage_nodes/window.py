@@ -82,7 +82,7 @@ class Window:
             key=lambda index: (self._is_known(index), (index - turn) % count),
         )
         attempts = ((each, self._copy_of(each, ranges, check)) for each in order)
-        answers = await first_answers(1, attempts, hedge_s=self._pace.hedge_s)
+        answers = await first_answers(1, attempts, pace=self._pace)
         return next(iter(answers.values()))
 
     async def coded(self, start: int, stop: int) -> bytes:
@@ -160,7 +160,7 @@ class Window:
             # What was broken a moment ago is the last resort: it may be mended by now.
             turn = 1 if self._is_known(index) else 0
             attempts.insert(turn, ("read", lambda: self._range(index, first, last)))
-        answers = await first_answers(1, attempts, hedge_s=self._pace.hedge_s)
+        answers = await first_answers(1, attempts, pace=self._pace)
         if "decoded" in answers and not self._is_known(index):
             # It did not fail, it was slow: the next ranges need not wait to learn that.
             self._damage.pass_over(self.located.segment_id, self.located.epoch, index, for_s=SLOW_S)
@@ -168,9 +168,7 @@ class Window:
 
     async def _decoded(self, lost: int, first: int, last: int) -> bytes:
         code = policy(self.located.policy)
-        have = await first_answers(
-            code.needed, self._others(lost, first, last), hedge_s=self._pace.hedge_s
-        )
+        have = await first_answers(code.needed, self._others(lost, first, last), pace=self._pace)
         restored = coder(code.needed, code.parity).restore(have, [lost])
         return restored[lost]
 
