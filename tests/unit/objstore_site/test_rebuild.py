@@ -1,0 +1,368 @@
+"""The database made anew from drives: row for row, whatever happened before."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connections
+
+from core import config as configuration
+from core.errors import ConfigurationError
+from jobs import queries
+from objstore_site.rebuild.rebuilding import rebuild
+from objstore_site.rebuild.report import Report
+from storage_nodes.node import keyfile
+from storage_nodes.shard_name import JournalName
+from tenants import accounts
+from tests.support import session
+from tests.support.drives import MemoryStorage
+from tests.support.namespace import Namespace, namespace
+from tests.support.rebuilding import (
+    Story,
+    configure,
+    copy_changes,
+    fold_usage,
+    register,
+    rows,
+    spill,
+    take_snapshot,
+)
+from workers import storage as worker_storage
+from workers.journal import SNAPSHOT
+
+
+class Source:
+    """A database that is copied to drives in memory, and an empty one to rebuild it in."""
+
+    def __init__(self, url: str, target: str, storage: MemoryStorage, below: Path) -> None:
+        self.url = url
+        self.target = target
+        self.storage = storage
+        self.below = below
+        self._runner = asyncio.Runner()
+        self._opened: list[Any] = []
+
+    def story(self, seed: int, *versionings: str, steps: int = 25) -> None:
+        """Things that happen in a bucket of its own, whose versioning changes on the way. After
+        the second kind of versioning a snapshot is taken.
+        """
+        space = self.bucket("")
+        limits = replace(space.store.config.limits, part_min_bytes=1)
+        space.store.config = replace(space.store.config, limits=limits)
+        story = Story(space, seed)
+        for number, versioning in enumerate(versionings):
+            if versioning:
+                self.do(space, "set_versioning", versioning)
+            self._runner.run(story.tell(steps))
+            configure(seed)
+            (take_snapshot if number == 1 else copy_changes)()
+
+    def rebuild(self, *, without: tuple[int, ...] = (), accept_gaps: bool = False) -> Report:
+        """What the drives alone tell, without some of them."""
+        paths = spill(self.storage, self.below / str(len(list(self.below.glob("*")))))
+        given = [path for number, path in paths.items() if number not in without]
+        return rebuild(self.target, given, accept_gaps=accept_gaps)
+
+    def journal(self, kind: str = "jrn") -> list[JournalName]:
+        found = {
+            name
+            for store in self.storage.everything.values()
+            for name in store.shards
+            if isinstance(name, JournalName) and name.kind == kind
+        }
+        return sorted(found)
+
+    def forget(self, name: JournalName) -> None:
+        """No drive has that file."""
+        for store in self.storage.everything.values():
+            store.shards.pop(name, None)
+
+    def bucket(self, versioning: str) -> Namespace:
+        opened = namespace(versioning)
+        self._opened.append(opened)
+        return self._runner.run(opened.__aenter__())
+
+    def do(self, space: Namespace, verb: str, *given: object) -> Any:
+        """One verb of a namespace."""
+        return self._runner.run(getattr(space, verb)(*given))
+
+    def close(self) -> None:
+        for opened in self._opened:
+            self._runner.run(opened.__aexit__(None, None, None))
+        self._runner.close()
+
+    def holders(self) -> list[int]:
+        return [n for n, store in self.storage.everything.items() if store.shards]
+
+    def check(self) -> None:
+        """Row for row."""
+        fold_usage()
+        before, after = rows(self.url), rows(self.target)
+        for table in before:
+            assert after[table] == before[table], table
+
+
+@contextmanager
+def lock_of(path: Path) -> Iterator[None]:
+    """As the node daemon that serves the drive holds it."""
+    fd = os.open(path / "lock", os.O_RDONLY | os.O_CREAT)
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def pointed_at(url: str) -> Iterator[None]:
+    """Django and the configuration use this database for a while."""
+    before = connections.settings["default"]["NAME"]
+    with configuration.override(database={"url": url}):
+        session._point_django_at(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
+        try:
+            yield
+        finally:
+            session._point_django_at(before)
+
+
+@pytest.fixture
+def source(django_db_blocker: session.Blocker, tmp_path: Path) -> Iterator[Source]:
+    run = session.current()
+    with run.fresh_database(django_db_blocker) as target:
+        with run.fresh_database(django_db_blocker) as url:
+            storage = MemoryStorage()
+            worker_storage.install(storage)
+            with configuration.override(nodes={"key_file": tmp_path / "node.key"}):
+                register(storage)
+                copy_changes()
+                copy_changes(SNAPSHOT)
+                made = Source(url, target, storage, tmp_path / "drives")
+                yield made
+                made.close()
+            worker_storage.install(None)
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_everything_comes_back_row_for_row(source: Source, seed: int) -> None:
+    source.story(seed, "", "Enabled", "Suspended", "Enabled")
+
+    report = source.rebuild()
+
+    source.check()
+    assert report.not_placed == {}
+    assert report.gaps == []
+    assert report.rows["version"] == len(rows(source.url, ["version"])["version"]) > 0
+
+
+def test_a_snapshot_alone_is_enough(source: Source) -> None:
+    source.story(4, "", "Enabled", steps=15)
+    take_snapshot()
+    for name in source.journal():
+        source.forget(name)
+
+    report = source.rebuild()
+
+    source.check()
+    assert report.changes == 0
+
+
+def test_changes_alone_are_enough(source: Source) -> None:
+    source.story(5, "Enabled", steps=30)
+
+    report = source.rebuild()
+
+    source.check()
+    assert len(source.journal("snap")) == 1
+    assert report.changes > 30
+
+
+def test_what_was_deleted_stays_deleted(source: Source) -> None:
+    bucket = source.bucket("Enabled")
+    source.do(bucket, "put", "kept", b"1")
+    gone = source.do(bucket, "put", "gone", b"2")
+    take_snapshot()
+    source.do(bucket, "delete", "gone", gone.version_id)
+    late = source.do(bucket, "put", "late", b"3")
+    source.do(bucket, "delete", "late", late.version_id)
+    copy_changes()
+
+    source.rebuild()
+
+    assert [row["key"] for row in rows(source.target, ["version"])["version"]] == ["kept"]
+    source.check()
+
+
+def test_an_overwritten_version_of_an_unversioned_bucket_does_not_come_back(source: Source) -> None:
+    bucket = source.bucket("")
+    for content in (b"1", b"22", b"333"):
+        source.do(bucket, "put", "key", content)
+        copy_changes()
+
+    source.rebuild()
+
+    assert [row["size"] for row in rows(source.target, ["version"])["version"]] == [3]
+    source.check()
+
+
+def test_duplicates_are_harmless(source: Source) -> None:
+    bucket = source.bucket("Enabled")
+    reached = queries.rows("SELECT number, xid::text, id FROM journal_state")[0]
+    for number in range(4):
+        source.do(bucket, "put", f"key-{number}", b"x")
+        copy_changes()
+    # As if every round had been taken for lost: all is copied again, as files of the same numbers.
+    queries.changed(
+        "UPDATE journal_state SET number = %(n)s, xid = %(x)s::text::xid8, id = %(i)s",
+        n=reached[0],
+        x=reached[1],
+        i=reached[2],
+    )
+    copy_changes()
+
+    report = source.rebuild()
+
+    source.check()
+    assert report.gaps == []
+
+
+def test_any_three_drives_of_the_journal_may_be_missing(source: Source) -> None:
+    source.story(6, "Enabled", steps=15)
+    missing = tuple(source.holders()[:3])
+
+    report = source.rebuild(without=missing)
+
+    source.check()
+    assert len(report.drives_missing) == 3
+    with psycopg.connect(source.target) as opened:
+        gone = opened.execute("SELECT id FROM drive WHERE state = 'gone' ORDER BY id").fetchall()
+    assert [row[0] for row in gone] == sorted(missing)
+
+
+def test_damaged_copies_of_the_journal_are_passed_over(source: Source) -> None:
+    source.story(7, "Enabled", steps=15)
+    for holder in source.holders()[:3]:
+        for name, held in source.storage.everything[holder].shards.items():
+            held[len(held) // 2] ^= 1 if isinstance(name, JournalName) else 0
+
+    source.rebuild()
+
+    source.check()
+
+
+def test_a_missing_file_of_the_journal_is_a_gap_that_must_be_accepted(source: Source) -> None:
+    bucket = source.bucket("Enabled")
+    for number in range(3):
+        source.do(bucket, "put", f"key-{number}", b"x")
+        copy_changes()
+    source.forget(source.journal()[-2])
+
+    with pytest.raises(ConfigurationError, match="gap"):
+        source.rebuild()
+    assert rows(source.target, ["version", "tenant"]) == {"version": [], "tenant": []}
+
+    report = source.rebuild(accept_gaps=True)
+    assert len(report.gaps) == 1
+    keys = [row["key"] for row in rows(source.target, ["version"])["version"]]
+    assert keys == ["key-0", "key-2"]
+
+
+def test_a_database_with_rows_is_refused(source: Source) -> None:
+    with psycopg.connect(source.target) as opened:
+        opened.execute("INSERT INTO zone (name) VALUES ('somewhere')")
+
+    with pytest.raises(ConfigurationError, match="not empty"):
+        source.rebuild()
+
+
+def test_without_drives_there_is_nothing_to_rebuild_from(source: Source) -> None:
+    with pytest.raises(ConfigurationError, match="No drive"):
+        rebuild(source.target, [])
+
+
+def test_drives_without_a_snapshot_are_refused(source: Source) -> None:
+    for name in source.journal("snap"):
+        source.forget(name)
+
+    with pytest.raises(ConfigurationError, match="snapshot"):
+        source.rebuild()
+
+
+def test_a_drive_that_is_still_served_is_refused(source: Source) -> None:
+    paths = spill(source.storage, source.below)
+    with lock_of(paths[1]), pytest.raises(ConfigurationError, match="daemon"):
+        rebuild(source.target, list(paths.values()))
+
+
+def test_secrets_open_with_the_master_key_and_the_report_says_when_it_is_missing(
+    source: Source, tmp_path: Path
+) -> None:
+    accounts.create_tenant("alice")
+    copy_changes()
+
+    with configuration.override(crypto={"master_key_file": tmp_path / "lost.key"}):
+        report = source.rebuild()
+
+    assert "put the master key back" in report.secrets
+    source.check()
+
+
+def test_the_node_key_is_made_for_the_drives_cluster_when_it_is_lost(source: Source) -> None:
+    report = source.rebuild()
+
+    key_file = configuration.config().nodes.key_file
+    assert str(keyfile.load(key_file).cluster) == report.cluster
+    assert any("made anew" in note for note in report.notes)
+
+
+def test_a_rebuilt_database_goes_on(source: Source) -> None:
+    """Sequences are above everything that was; its own journal begins with a snapshot."""
+    source.story(8, "Enabled", steps=15)
+    before = {
+        name: queries.rows(f"SELECT last_value FROM {name}")[0][0]
+        for name in ("version_seq", "revision_seq", "change_id_seq", "layout_epoch_seq")
+    }
+    numbers = [*source.journal(), *source.journal("snap")]
+
+    source.rebuild()
+
+    with psycopg.connect(source.target) as opened:
+        for name, value in before.items():
+            [now] = opened.execute(f"SELECT nextval('{name}')").fetchone()
+            assert now > value, name
+        opened.execute("INSERT INTO zone (name) VALUES ('new')")
+        journaled = "SELECT body #>> '{row,name}' FROM change WHERE body ->> 'table' = 'zone'"
+        assert opened.execute(journaled).fetchall() == [("new",)]
+    with pointed_at(source.target):
+        copy_changes()
+        copy_changes(SNAPSHOT)
+    assert max(source.journal("snap")).number > max(name.number for name in numbers)
+
+
+def test_a_second_rebuild_reads_what_the_rebuilt_database_journaled(
+    source: Source, django_db_blocker: session.Blocker
+) -> None:
+    source.story(9, "Enabled", steps=15)
+    source.rebuild()
+    with pointed_at(source.target):
+        copy_changes()
+        copy_changes(SNAPSHOT)
+        accounts.create_tenant("after")
+        copy_changes()
+
+    with session.current().fresh_database(django_db_blocker) as third:
+        paths = spill(source.storage, source.below / "again")
+        rebuild(third, list(paths.values()))
+        names = {row["name"] for row in rows(third, ["tenant"])["tenant"]}
+        versions = rows(third, ["version"])
+
+    assert "after" in names
+    assert versions == rows(source.target, ["version"])
