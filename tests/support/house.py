@@ -49,6 +49,7 @@ class Target:
     key: str
     version: str
     upload: str
+    part: str
 
 
 class House:
@@ -73,11 +74,7 @@ class House:
             control.create, mine.tenant.id, f"bucket-{random_hex(8)}", region="us-east-1"
         )
         self._control(control.set_versioning, self._bucket.id, "Enabled")
-        self.target = self._furnish(self._bucket.name)
-
-    @property
-    def stranger_account(self) -> str:
-        return str(self._stranger.account_id)
+        self.target = self.furnish()
 
     def send(self, request: Request) -> Response:
         return self._runner.run(self._client.send(request))
@@ -109,6 +106,24 @@ class House:
             AccountUser.objects.filter(tenant_id=self._tenant.id, name="user").update, policy=policy
         )
 
+    def furnish(self) -> Target:
+        """One more object, and an upload under its key, in the owner's bucket."""
+        key = f"key-{random_hex(8)}"
+        path = f"/{self._bucket.name}/{key}"
+        made = self.ask(self.owner, "PUT", path, b"content", {"x-amz-meta-a": "b"})
+        assert made.status == 200, made.body
+        begun = self.ask(self.owner, "POST", f"{path}?uploads=")
+        upload = begun.body.partition(b"<UploadId>")[2].partition(b"<")[0].decode()
+        part = self.ask(self.owner, "PUT", f"{path}?partNumber=1&uploadId={upload}", b"part")
+        assert part.status == 200, part.body
+        return Target(
+            bucket=self._bucket.name,
+            key=key,
+            version=made["x-amz-version-id"],
+            upload=upload,
+            part=part["etag"],
+        )
+
     def state(self) -> str:
         """A digest of all there is in the owner's bucket, and of the stranger's buckets."""
         names = {"bucket": self._bucket.id, "stranger": self._stranger.id}
@@ -118,17 +133,6 @@ class House:
     def close(self) -> None:
         self._runner.run(self._opened.__aexit__(None, None, None))
         self._runner.close()
-
-    def _furnish(self, bucket: str) -> Target:
-        key = "a key"
-        path = f"/{bucket}/a%20key"
-        made = self.ask(self.owner, "PUT", path, b"content", {"x-amz-meta-a": "b"})
-        assert made.status == 200, made.body
-        begun = self.ask(self.owner, "POST", f"{path}?uploads=")
-        upload = begun.body.partition(b"<UploadId>")[2].partition(b"<")[0].decode()
-        part = self.ask(self.owner, "PUT", f"{path}?partNumber=1&uploadId={upload}", b"part")
-        assert part.status == 200, part.body
-        return Target(bucket=bucket, key=key, version=made["x-amz-version-id"], upload=upload)
 
     def _control(self, verb: Any, *arguments: Any, **named: Any) -> Any:
         return self._run(self.store.control(verb, *arguments, **named))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import datetime
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -17,6 +18,7 @@ from tests.support.asgi import ENDPOINT, Client, Response
 
 CRC = "x-amz-checksum-crc32"
 MIN_CHUNK = 8192
+PRESIGNED_S = 3600
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,10 +81,16 @@ def in_header(
     target: str,
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
+    *,
+    now: datetime | None = None,
 ) -> Request:
     """Signed in its headers, the payload by its SHA-256."""
     sent = signer.headers(
-        method, ENDPOINT + target, payload_hash=sha256(body).hexdigest(), headers=headers
+        method,
+        ENDPOINT + target,
+        payload_hash=sha256(body).hexdigest(),
+        headers=headers,
+        now=now,
     )
     return _request(method, target, sent, body)
 
@@ -94,17 +102,10 @@ def presigned(
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
     *,
-    expires_s: int = 3600,
-    **when: object,
+    now: datetime | None = None,
 ) -> Request:
     """Signed in its query, the payload not at all."""
-    url = signer.presign(
-        method,
-        ENDPOINT + target,
-        expires_s=expires_s,
-        headers=headers,
-        **when,  # type: ignore[arg-type]
-    )
+    url = signer.presign(method, ENDPOINT + target, expires_s=PRESIGNED_S, headers=headers, now=now)
     parts = urlsplit(url)
     sent = {"host": parts.netloc, **(headers or {})}
     return _request(method, f"{parts.path}?{parts.query}", sent, body)
@@ -116,9 +117,11 @@ def chunked(
     target: str,
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
+    *,
+    now: datetime | None = None,
 ) -> Request:
     """Signed chunk by chunk."""
-    return _framed(signer, method, target, body, headers, sigv4.STREAMING)
+    return _framed(signer, method, target, body, headers, sigv4.STREAMING, now)
 
 
 def with_trailer(
@@ -127,9 +130,11 @@ def with_trailer(
     target: str,
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
+    *,
+    now: datetime | None = None,
 ) -> Request:
     """Signed chunk by chunk, and a signed checksum after the last."""
-    return _framed(signer, method, target, body, headers, sigv4.STREAMING_TRAILER)
+    return _framed(signer, method, target, body, headers, sigv4.STREAMING_TRAILER, now)
 
 
 def with_unsigned_trailer(
@@ -138,9 +143,11 @@ def with_unsigned_trailer(
     target: str,
     body: bytes = b"",
     headers: Mapping[str, str] | None = None,
+    *,
+    now: datetime | None = None,
 ) -> Request:
     """Only the head is signed; the payload is vouched for by a checksum after it."""
-    return _framed(signer, method, target, body, headers, sigv4.STREAMING_UNSIGNED_TRAILER)
+    return _framed(signer, method, target, body, headers, sigv4.STREAMING_UNSIGNED_TRAILER, now)
 
 
 def crc32_of(body: bytes) -> str:
@@ -155,12 +162,13 @@ def _framed(
     body: bytes,
     headers: Mapping[str, str] | None,
     mode: str,
+    now: datetime | None,
 ) -> Request:
     has_trailer = mode != sigv4.STREAMING
     given = {**(headers or {}), "x-amz-decoded-content-length": str(len(body))}
     if has_trailer:
         given["x-amz-trailer"] = CRC
-    sent = signer.headers(method, ENDPOINT + target, payload_hash=mode, headers=given)
+    sent = signer.headers(method, ENDPOINT + target, payload_hash=mode, headers=given, now=now)
     chain = None if mode == sigv4.STREAMING_UNSIGNED_TRAILER else signer.chain(sent)
     framed = b"".join(
         _chunk(chain, body[at : at + MIN_CHUNK]) for at in range(0, len(body), MIN_CHUNK)
