@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from urllib.parse import urlsplit
 
-from core import clock, sigv4
+from core import clock, sigv4, sigv4_claim
 from core.checksums import EMPTY_SHA256
 
 
@@ -35,7 +35,7 @@ class Signer:
         claim = self._claim(stamp, ";".join(sorted(sent)))
         signature = self._sign(claim, method, parts.path, parts.query, sent, payload_hash)
         sent["authorization"] = (
-            f"{sigv4.ALGORITHM} Credential={self.access_key}/{claim.scope},"
+            f"{sigv4_claim.ALGORITHM} Credential={self.access_key}/{claim.scope},"
             f"SignedHeaders={claim.signed_headers},Signature={signature}"
         )
         return sent
@@ -56,7 +56,7 @@ class Signer:
         sent["host"] = parts.netloc
         claim = self._claim(stamp, ";".join(sorted(sent)))
         fields = {
-            "X-Amz-Algorithm": sigv4.ALGORITHM,
+            "X-Amz-Algorithm": sigv4_claim.ALGORITHM,
             "X-Amz-Credential": f"{self.access_key}/{claim.scope}",
             "X-Amz-Date": stamp,
             "X-Amz-Expires": str(expires_s),
@@ -76,7 +76,7 @@ class Signer:
 
     def _sign(
         self,
-        claim: sigv4.Claim,
+        claim: sigv4_claim.Claim,
         method: str,
         path: str,
         query: str,
@@ -94,8 +94,8 @@ class Signer:
         text = sigv4.string_to_sign(claim.timestamp, claim.scope, canonical)
         return sigv4.sign(self._key(claim), text)
 
-    def _claim(self, stamp: str, signed_headers: str) -> sigv4.Claim:
-        return sigv4.Claim(
+    def _claim(self, stamp: str, signed_headers: str) -> sigv4_claim.Claim:
+        return sigv4_claim.Claim(
             access_key=self.access_key,
             day=stamp[:8],
             region=self._region,
@@ -105,7 +105,7 @@ class Signer:
             timestamp=stamp,
         )
 
-    def _key(self, claim: sigv4.Claim) -> bytes:
+    def _key(self, claim: sigv4_claim.Claim) -> bytes:
         return sigv4.signing_key(self._secret, claim.day, self._region)
 
 

@@ -12,4 +12,4 @@ default_environment("DJANGO_SETTINGS_MODULE", "objstore_site.settings")
 django.setup()
 
 # By name, because models cannot be imported before the registry is filled.
-app = importlib.import_module("s3.gateway").app
+app = importlib.import_module("s3.application").app

@@ -14,7 +14,7 @@ import asyncio
 from collections import deque
 from hashlib import sha256
 
-from core import checksums, sigv4
+from core import checksums, sigv4, sigv4_claim
 from core.errors import (
     IncompleteBody,
     InvalidChunkSizeError,
@@ -159,7 +159,7 @@ class Decoder:
         if names[0] != _SIGNATURE:
             raise SignatureDoesNotMatch()
         given = pairs[0][1].decode("latin-1") if len(pairs[0]) == 2 else ""
-        if len(pairs) > 1 or not sigv4.is_hex64(given):
+        if len(pairs) > 1 or not sigv4_claim.is_hex64(given):
             raise IncompleteBody("A chunk's signature is malformed.")
         return given
 
@@ -191,7 +191,7 @@ class Decoder:
 
     def _check_trailer(self, found: dict[str, str], signature: str) -> None:
         assert self._chain is not None
-        if not sigv4.is_hex64(signature):
+        if not sigv4_claim.is_hex64(signature):
             raise IncompleteBody("The trailer has no signature.")
         block = "".join(f"{name}:{value}\n" for name, value in found.items())
         if not sigv4.is_same(self._chain.trailer(block.encode("latin-1")), signature):

@@ -13,7 +13,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Protocol
 
-from core import clock, metrics, sigv4
+from core import clock, metrics, sigv4, sigv4_claim
 from core.checksums import EMPTY_SHA256
 from core.config import S3
 from core.errors import (
@@ -56,7 +56,7 @@ class Signature:
 
     __slots__ = ("claim", "key")
 
-    def __init__(self, claim: sigv4.Claim, key: bytes) -> None:
+    def __init__(self, claim: sigv4_claim.Claim, key: bytes) -> None:
         self.claim = claim
         self.key = key
 
@@ -104,11 +104,11 @@ class Gate:
         judge(operation, call, found)
         found.check = _Recheck(operation, call)
 
-    def _claim(self, call: Call, repeated: frozenset[str]) -> tuple[sigv4.Claim | None, str]:
+    def _claim(self, call: Call, repeated: frozenset[str]) -> tuple[sigv4_claim.Claim | None, str]:
         """Who says they signed this, checked for form and clock; None when nobody does."""
         headers, query = call.headers, call.query
         authorization = headers.get("authorization", "")
-        in_query = bool(query) and any(name in query for name in sigv4.QUERY_FIELDS)
+        in_query = bool(query) and any(name in query for name in sigv4_claim.QUERY_FIELDS)
         if not authorization and not in_query:
             if query and "AWSAccessKeyId" in query:
                 raise _unsupported()
@@ -129,20 +129,20 @@ class Gate:
             return self._from_query(call)
         return self._from_header(call, authorization)
 
-    def _from_header(self, call: Call, authorization: str) -> tuple[sigv4.Claim, str]:
-        if not authorization.startswith(sigv4.ALGORITHM):
+    def _from_header(self, call: Call, authorization: str) -> tuple[sigv4_claim.Claim, str]:
+        if not authorization.startswith(sigv4_claim.ALGORITHM):
             raise _refused_scheme(authorization)
-        claim = sigv4.parse_authorization(authorization)
+        claim = sigv4_claim.parse_authorization(authorization)
         headers = call.headers
         given = headers.get("x-amz-date")
         if given is None:
             given = headers.get("date", "")
         stamp = (
             given
-            if sigv4.parse_timestamp(given) is not None
-            else (sigv4.timestamp_of_date(given) or "")
+            if sigv4_claim.parse_timestamp(given) is not None
+            else (sigv4_claim.timestamp_of_date(given) or "")
         )
-        signed_at = sigv4.parse_timestamp(stamp)
+        signed_at = sigv4_claim.parse_timestamp(stamp)
         if signed_at is None:
             raise AccessDenied("AWS authentication requires a valid Date or x-amz-date header")
         claim.timestamp = stamp
@@ -162,13 +162,13 @@ class Gate:
         _check_signed_headers(call, claim)
         return claim, self._payload_hash(call, required=True)
 
-    def _from_query(self, call: Call) -> tuple[sigv4.Claim, str]:
-        claim = sigv4.parse_query(call.query)
+    def _from_query(self, call: Call) -> tuple[sigv4_claim.Claim, str]:
+        claim = sigv4_claim.parse_query(call.query)
         assert claim.expires_s is not None
         self._check_scope(claim, AuthorizationQueryParametersError)
         if not 1 <= claim.expires_s <= MAX_EXPIRES_S:
             raise PresignedExpiryOutOfRange()
-        signed_at = sigv4.parse_timestamp(claim.timestamp)
+        signed_at = sigv4_claim.parse_timestamp(claim.timestamp)
         assert signed_at is not None
         now = clock.timestamp()
         if now < signed_at - self._max_skew_s:
@@ -183,7 +183,7 @@ class Gate:
         _check_signed_headers(call, claim)
         return claim, self._payload_hash(call, required=False)
 
-    def _check_scope(self, claim: sigv4.Claim, error: type[StoreError]) -> None:
+    def _check_scope(self, claim: sigv4_claim.Claim, error: type[StoreError]) -> None:
         if claim.region != self._region:
             raise error(
                 f"The authorization is malformed; the region '{claim.region}' is wrong; "
@@ -209,7 +209,7 @@ class Gate:
         if given in sigv4.CONSTANTS:
             return given
         lowered = given.lower()
-        if not sigv4.is_hex64(lowered):
+        if not sigv4_claim.is_hex64(lowered):
             raise InvalidArgument(
                 f"{_HASH} must be UNSIGNED-PAYLOAD, STREAMING-UNSIGNED-PAYLOAD-TRAILER, "
                 "STREAMING-AWS4-HMAC-SHA256-PAYLOAD, STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER "
@@ -221,7 +221,7 @@ class Gate:
         return given
 
     def _authenticate(
-        self, call: Call, claim: sigv4.Claim, payload_hash: str, caller: Caller | None
+        self, call: Call, claim: sigv4_claim.Claim, payload_hash: str, caller: Caller | None
     ) -> None:
         """The key exists and made this signature, and may still sign."""
         try:
@@ -295,7 +295,7 @@ def _check_standing(caller: Caller) -> None:
         raise InvalidAccessKeyId(AWSAccessKeyId=caller.key_id)
 
 
-def _check_signed_headers(call: Call, claim: sigv4.Claim) -> None:
+def _check_signed_headers(call: Call, claim: sigv4_claim.Claim) -> None:
     """`host` and every `x-amz-*` header must be under the signature."""
     signed = claim.signed_headers.split(";")
     unsigned = [n for n in call.headers if n.startswith("x-amz-") and n not in signed]

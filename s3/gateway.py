@@ -1,8 +1,8 @@
 """The gateway: a plain ASGI application that carries one S3 request from its head to its last byte.
 
-Here: parse, match, gate, body, handler, answer; what every request is counted and logged as; start
-and stop of a worker. Not here: each of these steps (s3.target, s3.operations, s3.gate, s3.intake,
-s3.render).
+Here: parse, match, gate, body, handler, answer; what every request is counted and logged as. Not
+here: each of these steps (s3.target, s3.operations, s3.gate, s3.intake, s3.render), start and stop
+of a worker (s3.application).
 
 Promise: every request gets one answer and one line in the access log; a body is read only after the
 gate has admitted the request; an answer that fails half-way breaks the connection, so that no
@@ -12,16 +12,14 @@ client takes a part for the whole.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import Any
 
 from core import metrics
-from core.config import Config, config
+from core.config import Config
 from core.errors import InvalidRequest, RequestHeaderSectionTooLarge, SlowDown, StoreError
-from core.logs import set_up
 from objects.store import Store
 from s3 import target
 from s3.access_log import AccessLog
@@ -299,65 +297,3 @@ def _read_headers(call: Call, limit: int) -> frozenset[str]:
     if not repeated.isdisjoint(_ONCE):
         raise InvalidRequest("A header that may come once came more than once.")
     return frozenset(repeated)
-
-
-class _Application:
-    """The ASGI application of a worker process: opens the store when it starts."""
-
-    def __init__(self) -> None:
-        self._gateway: Gateway | None = None
-        self._store: Store | None = None
-        self._counting: asyncio.Task[None] | None = None
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            assert self._gateway is not None
-            await self._gateway.serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
-
-    async def _live(self, receive: Receive, send: Send) -> None:
-        """Open when the worker starts, close when it stops."""
-        await receive()
-        try:
-            await self._open(config())
-        except Exception as why:
-            log.exception("the gateway cannot start")
-            await send({"type": "lifespan.startup.failed", "message": str(why)})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self._close()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    async def _open(self, settings: Config) -> None:
-        set_up("gateway", settings.logs.level)
-        self._store = await Store.open(settings)
-        wants_log = settings.s3.access_log and settings.logs.level in ("debug", "info")
-        self._gateway = Gateway(settings, self._store, AccessLog() if wants_log else None)
-        self._counting = asyncio.create_task(_write_metrics(settings))
-        # What is here now stays: the collector need not look at it again for each request.
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(50_000, 20, 50)
-
-    async def _close(self) -> None:
-        if self._counting is not None:
-            self._counting.cancel()
-        if self._gateway is not None:
-            await self._gateway.close()
-        if self._store is not None:
-            await self._store.close()
-
-
-async def _write_metrics(settings: Config) -> None:
-    directory = settings.home / "run" / "metrics"
-    while True:
-        await asyncio.sleep(settings.metrics.write_every_s)
-        try:
-            metrics.write(directory, "gateway")
-        except OSError as why:
-            log.warning("metrics cannot be written", extra={"why": str(why)})
-
-
-app = _Application()

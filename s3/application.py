@@ -1,0 +1,83 @@
+"""One gateway process: opens the store, serves requests through `Gateway`, closes what it opened.
+
+Here: the ASGI life of a worker. Not here: a request (s3.gateway), the server that starts this
+(objstore_site.serve).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+
+from core import metrics
+from core.config import Config, config
+from core.logs import set_up
+from objects.store import Store
+from s3.access_log import AccessLog
+from s3.body import Receive
+from s3.gateway import Gateway, Scope, Send
+
+log = logging.getLogger("s3.gateway")
+
+
+class Application:
+    """The ASGI application of a worker process: opens the store when it starts."""
+
+    def __init__(self) -> None:
+        self._gateway: Gateway | None = None
+        self._store: Store | None = None
+        self._counting: asyncio.Task[None] | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            assert self._gateway is not None
+            await self._gateway.serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._live(receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Open when the worker starts, close when it stops."""
+        await receive()
+        try:
+            await self._open(config())
+        except Exception as why:
+            log.exception("the gateway cannot start")
+            await send({"type": "lifespan.startup.failed", "message": str(why)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._close()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _open(self, settings: Config) -> None:
+        set_up("gateway", settings.logs.level)
+        self._store = await Store.open(settings)
+        wants_log = settings.s3.access_log and settings.logs.level in ("debug", "info")
+        self._gateway = Gateway(settings, self._store, AccessLog() if wants_log else None)
+        self._counting = asyncio.create_task(_write_metrics(settings))
+        # What is here now stays: the collector need not look at it again for each request.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+
+    async def _close(self) -> None:
+        if self._counting is not None:
+            self._counting.cancel()
+        if self._gateway is not None:
+            await self._gateway.close()
+        if self._store is not None:
+            await self._store.close()
+
+
+async def _write_metrics(settings: Config) -> None:
+    directory = settings.home / "run" / "metrics"
+    while True:
+        await asyncio.sleep(settings.metrics.write_every_s)
+        try:
+            metrics.write(directory, "gateway")
+        except OSError as why:
+            log.warning("metrics cannot be written", extra={"why": str(why)})
+
+
+app = Application()
