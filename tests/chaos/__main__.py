@@ -11,6 +11,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -61,6 +62,8 @@ def run(case: Case, folder: Path, progress: Progress) -> None:
 
 
 def main() -> int:
+    # So that the store of the case at hand is stopped as well.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("--home", type=Path, help="where stores and progress are kept")
     parser.add_argument("--only", nargs="+", metavar="CASE", help="run these, done before or not")

@@ -62,11 +62,13 @@ def failpoints(home: Path, nth: int | None) -> str:
 
 
 def errors(home: Path) -> str:
-    """An I/O error instead of a kill, at every failpoint."""
-    with hurt_store(home) as (_, running):
+    """An I/O error instead of a kill, at every failpoint; an operator clears the fences it leaves."""
+    with hurt_store(home) as (store, running):
         for points in campaign.rounds(campaign.registered()):
             running.fire(campaign.armed(points, "raise:EIO"))
             running.make_progress(writes=2)
+            for (drive,) in running.sql("SELECT id FROM drive WHERE state = 'fenced'"):
+                store.manage("drive", "clear-fence", str(drive))
         found = running.finish()
     return judged(found)
 
