@@ -62,7 +62,7 @@ def failpoints(home: Path, nth: int | None) -> str:
 
 
 def errors(home: Path) -> str:
-    """An I/O error at every failpoint instead of a kill; an operator clears the fences it leaves."""
+    """An I/O error at every failpoint, not a kill; an operator clears the fences it leaves."""
     with hurt_store(home) as (store, running):
         for points in campaign.rounds(campaign.registered()):
             running.fire(campaign.armed(points, "raise:EIO"))
