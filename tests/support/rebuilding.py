@@ -1,18 +1,15 @@
-"""What rebuilding is tested with: a database's rows to compare, drives in memory put into
-directories, and a story of everything that can happen to objects.
+"""What rebuilding is tested with: drives in memory put into directories, and a story of everything
+that can happen to objects.
 """
 
 from __future__ import annotations
 
 import json
 import random
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
-import psycopg
 from django.db import connection
 
 from buckets import control
@@ -29,38 +26,6 @@ from tests.support.local_store import wait_for
 from tests.support.namespace import Namespace
 from workers import journal, usage
 from workers.journal import SNAPSHOT
-
-# What is observed, estimated or made up anew; everything else comes back as it was.
-NOT_COMPARED = {
-    "access_key": {"last_used"},
-    "node": {"state", "last_seen", "host"},
-    "drive": {
-        *("state", "reason", "size_bytes", "free_bytes", "device", "gone_since", "last_seen"),
-        "path",
-    },
-    "segment": {"lease_until", "live_bytes", "changed", "sealed_at"},
-    "extent": {"id"},
-    "usage": {"folded_at"},
-}
-TABLES = (
-    *("tenant", "account_user", "access_key", "audit", "zone", "node", "drive", "bucket"),
-    *("bucket_document", "segment", "version", "upload", "part", "extent", "usage"),
-)
-
-
-def rows(url: str, tables: Iterable[str] = TABLES) -> dict[str, list[dict[str, Any]]]:
-    """Every row that is to come back, in one order."""
-    found: dict[str, list[dict[str, Any]]] = {}
-    with psycopg.connect(url) as opened:
-        for table in tables:
-            listed = [row[0] for row in opened.execute(f"SELECT to_jsonb(t) FROM {table} t")]
-            for row in listed:
-                for column in NOT_COMPARED.get(table, ()):
-                    row.pop(column)
-            if table == "usage":
-                listed = [row for row in listed if row["versions"]]
-            found[table] = sorted(listed, key=lambda row: json.dumps(row, sort_keys=True))
-    return found
 
 
 class Claim:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from uuid import UUID, uuid4
 
 import psycopg
 import pytest
@@ -20,7 +23,9 @@ from core.errors import ConfigurationError
 from jobs import queries
 from objstore_site.rebuild.rebuilding import rebuild
 from objstore_site.rebuild.report import Report
+from storage_nodes.journal_format import parse_header
 from storage_nodes.node import keyfile
+from storage_nodes.node.identity import FORMAT, IDENTITY
 from storage_nodes.shard_name import JournalName
 from tenants import accounts
 from tests.support import session
@@ -32,10 +37,10 @@ from tests.support.rebuilding import (
     copy_changes,
     fold_usage,
     register,
-    rows,
     spill,
     take_snapshot,
 )
+from tests.support.tables import rows
 from workers import storage as worker_storage
 from workers.journal import SNAPSHOT
 
@@ -109,6 +114,14 @@ class Source:
         before, after = rows(self.url), rows(self.target)
         for table in before:
             assert after[table] == before[table], table
+
+
+GOLDEN = Path(__file__).parents[2] / "golden" / "journal-1"
+
+
+def format_drive_for(cluster: UUID, path: Path) -> None:
+    identity = {"format": FORMAT, "version": 1, "cluster": str(cluster), "drive": str(uuid4())}
+    (path / IDENTITY).write_text(json.dumps(identity))
 
 
 @contextmanager
@@ -366,3 +379,28 @@ def test_a_second_rebuild_reads_what_the_rebuilt_database_journaled(
 
     assert "after" in names
     assert versions == rows(source.target, ["version"])
+
+
+@pytest.mark.parametrize("snapshot", ["newest", "older"])
+def test_the_journal_an_earlier_version_wrote_is_rebuilt(
+    django_db_blocker: session.Blocker, tmp_path: Path, snapshot: str
+) -> None:
+    """`tests/golden` keeps one with every kind of change; later versions must read it."""
+    drive = tmp_path / "drive"
+    (drive / "journal").mkdir(parents=True)
+    files = sorted(GOLDEN.glob("*-*"))
+    newest = max(file for file in files if file.suffix == ".snap")
+    for file in files:
+        if snapshot == "newest" or file != newest:
+            shutil.copy(file, drive / "journal")
+    format_drive_for(parse_header(newest.read_bytes()).cluster, drive)
+
+    with (
+        session.current().fresh_database(django_db_blocker) as url,
+        configuration.override(nodes={"key_file": tmp_path / "node.key"}),
+    ):
+        report = rebuild(url, [drive])
+        found = rows(url)
+
+    assert found == json.loads((GOLDEN / "rows.json").read_text())
+    assert report.unknown_kinds == {}
