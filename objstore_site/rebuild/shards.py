@@ -57,6 +57,10 @@ ON CONFLICT DO NOTHING
 _UNREADABLE = """
 SELECT count(DISTINCT version_id) FROM extent WHERE segment_id = ANY(%s) AND version_id IS NOT NULL
 """
+_REACH = """
+SELECT coalesce(max("offset" + coalesce(segment_record_length(record_size), length)), 0)
+FROM extent WHERE segment_id = %s
+"""
 _NAMED = """
 SELECT "offset" FROM extent WHERE segment_id = %s
 """
@@ -221,11 +225,12 @@ class Reconciler:
 
     def _adopt(self, segment: Segment) -> None:
         """Take the newest complete layout in place of the row's, which cannot be read."""
+        reach = self._reach(segment)
         for epoch in reversed(self._complete_layouts(segment)):
             indexes = self._found[segment.id][epoch]
             one = next(iter(next(iter(indexes.values())).values()))
             width = one.needed + one.parity
-            if policy(segment.policy).width != width or one.segment_size < segment.size:
+            if policy(segment.policy).width != width or one.segment_size < reach:
                 continue
             drives = [min(indexes.get(index, {0: one})) for index in range(width)]
             segment.layout, segment.state, segment.epoch = "coded", "stored", epoch
@@ -237,6 +242,11 @@ class Reconciler:
             self._write(segment)
             self._report.layouts_adopted.append(f"{segment.id}: layout {epoch}")
             return
+
+    def _reach(self, segment: Segment) -> int:
+        """How far extents reach; coding leaves out what lies behind the last one."""
+        [reach] = self._connection.execute(_REACH, (segment.id,)).fetchone() or (0,)
+        return int(reach)
 
     def _move_to_where_found(self, segment: Segment) -> None:
         present = self._present(segment.id, segment.epoch, segment.layout)
