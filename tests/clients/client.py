@@ -47,11 +47,13 @@ def environment(account: Account, home: Path) -> dict[str, str]:
     return {
         **kept,
         "HOME": str(home),
+        "LC_ALL": "C.UTF-8",
         "AWS_ACCESS_KEY_ID": account.access_key,
         "AWS_SECRET_ACCESS_KEY": account.secret_key,
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_REGION": "us-east-1",
         "AWS_ENDPOINT_URL": account.endpoint,
+        "S3_ENDPOINT_URL": account.endpoint,
         "AWS_EC2_METADATA_DISABLED": "true",
         "AWS_MAX_ATTEMPTS": "10",
     }

@@ -105,7 +105,7 @@ class S3cmd(Command):
         return run(
             [
                 *(BIN / "s3cmd", "--no-ssl", "--host", host, "--host-bucket", host),
-                *("--region", "us-east-1", "--no-progress", "--quiet", *words),
+                *("--region", "us-east-1", "--no-progress", *words),
             ],
             self.settings,
         )
