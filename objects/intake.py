@@ -200,8 +200,14 @@ class Taken:
         """The extents in the commit's form: segment, offset, record_size, skip, length."""
         return [(one.segment_id, one.offset, one.record_size, 0, one.length) for one in self.stored]
 
+    async def append_again(self) -> None:
+        """Append to another segment: no commit can name the one it was appended to."""
+        for one in self.stored:
+            self._intake.segments.refused(one.segment_id)
+        await self.append()
+
     async def append(self) -> None:
-        """Append to an open segment; also again, after the one it was in has been closed."""
+        """Append to an open segment."""
         self._settle()
         assert self._payload is not None
         assert self._name is not None

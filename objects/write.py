@@ -74,7 +74,7 @@ async def commit_taken(store: Store, found: Found, row: Row, taken: Taken) -> Ou
                 return outcome
             if outcome.outcome != "closed" or not taken.may_append_again:
                 raise refusal(outcome, row)
-            await taken.append()
+            await taken.append_again()
         raise SlowDown()
     finally:
         taken.close()

@@ -149,6 +149,15 @@ class Packs:
                 self._live.discard(pack)
                 pack.close()
 
+    def refused(self, segment_id: UUID) -> None:
+        """A commit was refused because of this segment: somebody else has sealed it."""
+        for pack in self._live:
+            if pack.segment_id == segment_id and not pack.is_closing:
+                log.warning("pack segment %s takes no commit any more", segment_id)
+                self._live.discard(pack)
+                pack.close()
+                return
+
     def seal_due(self) -> None:
         """Begin to seal what is old enough. Called about once a second."""
         now = clock.monotonic()

@@ -102,6 +102,10 @@ class Segments:
         """A small body, durable on as many drives as `ack` asks for when this returns."""
         return await self._packs.append(policy_name, _ack(ack), version_id, payload)
 
+    def refused(self, segment_id: UUID) -> None:
+        """A commit of appended bytes was refused: append no more to this segment."""
+        self._packs.refused(segment_id)
+
     async def write(self, policy_name: str, ack: str, size: int | None = None) -> SegmentWriter:
         """A writer for one large body, in segments of its own.
 

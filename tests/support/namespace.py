@@ -61,6 +61,12 @@ class MemorySegments:
         space.extend(content)
         return self._stored(segment, offset, len(content), len(content), "open")
 
+    def refused(self, segment_id: UUID) -> None:
+        """The next append begins another segment."""
+        for policy_name, segment in list(self._open.items()):
+            if segment == segment_id:
+                del self._open[policy_name]
+
     async def write(self, policy_name: str, ack: str, size: int | None = None) -> MemoryWriter:
         return MemoryWriter(self, await self._new(policy_name, "writing"))
 
@@ -174,12 +180,11 @@ class Refusing:
         return await self._inner.append(policy_name, ack, version_id, payload)
 
 
-class Namespace:
+class Verbs:
     """A store with one tenant and one bucket, and the verbs in few words."""
 
-    def __init__(self, store: Store, segments: MemorySegments, access_key: str, bucket: str):
+    def __init__(self, store: Store, access_key: str, bucket: str) -> None:
         self.store = store
-        self.segments = segments
         self.access_key = access_key
         self.bucket = bucket
 
@@ -222,6 +227,16 @@ class Namespace:
         return await self.store.lanes.fetch(MISC, statement, parameters, writes=True)
 
 
+class Namespace(Verbs):
+    """Such a store whose segments are in memory."""
+
+    def __init__(
+        self, store: Store, segments: MemorySegments, access_key: str, bucket: str
+    ) -> None:
+        super().__init__(store, access_key, bucket)
+        self.segments = segments
+
+
 def _allow(found: Found) -> None:
     """Any caller may do anything here."""
 
@@ -241,7 +256,9 @@ async def drained(reading: read.Reading) -> bytes:
 async def namespace(versioning: str = "", lock_timeout_s: float = 60.0) -> AsyncIterator[Namespace]:
     """A store on the configured database, with a tenant and a bucket of its own."""
     async with store_in_memory(lock_timeout_s) as (store, segments):
-        yield await _new_bucket(store, segments, await _new_tenant(store), versioning)
+        owner = await new_tenant(store)
+        bucket = await new_bucket(store, owner, versioning)
+        yield Namespace(store, segments, owner.access_key, bucket)
 
 
 @asynccontextmanager
@@ -261,18 +278,18 @@ async def store_in_memory(
         await store.close()
 
 
-async def _new_tenant(store: Store) -> accounts.Created:
+async def new_tenant(store: Store) -> accounts.Created:
+    """A tenant nobody else uses."""
     return await store.control(accounts.create_tenant, f"tenant-{random_hex(12)}")
 
 
-async def _new_bucket(
-    store: Store, segments: MemorySegments, created: accounts.Created, versioning: str
-) -> Namespace:
+async def new_bucket(store: Store, created: accounts.Created, versioning: str = "") -> str:
+    """The name of a new bucket of a tenant."""
     bucket = f"bucket-{random_hex(12)}"
     made = await store.control(control.create, created.tenant.id, bucket, region="us-east-1")
     if versioning:
         await store.control(control.set_versioning, made.id, versioning)
-    return Namespace(store, segments, created.access_key, bucket)
+    return bucket
 
 
 class Stories:
@@ -282,12 +299,13 @@ class Stories:
         self._runner = asyncio.Runner()
         self._opened = store_in_memory()
         self._store, self._segments = self._runner.run(self._opened.__aenter__())
-        self._tenant = self._runner.run(_new_tenant(self._store))
+        self._tenant = self._runner.run(new_tenant(self._store))
 
     def tell(self, story: Callable[[Namespace], Awaitable[T]], versioning: str = "") -> T:
         async def told() -> T:
-            made = await _new_bucket(self._store, self._segments, self._tenant, versioning)
-            return await story(made)
+            bucket = await new_bucket(self._store, self._tenant, versioning)
+            owner = self._tenant.access_key
+            return await story(Namespace(self._store, self._segments, owner, bucket))
 
         return self._runner.run(told())
 
