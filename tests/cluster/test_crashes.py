@@ -36,6 +36,7 @@ def test_nothing_acknowledged_is_lost_whichever_process_dies_where(store, tmp_pa
     for role in ("postgres", "node", "worker", "dispatcher", "redis"):
         faults.kill(faults.pids(store.home, role))
         running.make_progress(writes=2)
+    running.stall_a_gateway()
     running.empty_redis()
     running.make_progress()
     found = running.finish()
