@@ -101,6 +101,7 @@ jobs_waiting = Metric("objstore_jobs", GAUGE, "Job rows.", "family", "state")
 drives = Metric("objstore_drives", GAUGE, "Drives.", "state")
 drive_free = Metric("objstore_drive_free_bytes", GAUGE, "Free bytes of a drive.", "drive")
 encode_lag = Metric("objstore_encode_lag_seconds", GAUGE, "Age of the oldest sealed segment not yet coded.")
+journal_lag = Metric("objstore_journal_lag_seconds", GAUGE, "Age of the oldest change not yet copied to drives.")
 replication_lag = Metric("objstore_replication_lag_seconds", GAUGE, "Age of the oldest change not yet replicated.")
 # fmt: on
 

@@ -27,6 +27,14 @@ SELECT extract(epoch FROM now() - min(sealed_at)) FROM segment
 WHERE state = 'sealed' AND layout = 'replicated' AND storage_policy LIKE 'ec-%%'
 """
 
+# The oldest change that is in no journal file; one probe of the index, however many wait.
+JOURNAL_LAG = """
+SELECT extract(epoch FROM now() - at) FROM change
+WHERE (xid, id) > (coalesce((SELECT xid FROM journal_state), '0'),
+                   coalesce((SELECT id FROM journal_state), 0))
+ORDER BY xid, id LIMIT 1
+"""
+
 
 class Gauges:
     """Measures when it is time to, and writes this process's numbers down."""
@@ -59,3 +67,5 @@ def measure() -> None:
     metrics.drive_free.values = {(str(number),): free for number, free in queries.rows(DRIVE_FREE)}
     lag_s = queries.rows(ENCODE_LAG)[0][0]
     metrics.encode_lag.set(0.0 if lag_s is None else float(lag_s))
+    oldest = queries.rows(JOURNAL_LAG)
+    metrics.journal_lag.set(float(oldest[0][0]) if oldest else 0.0)

@@ -44,3 +44,23 @@ def test_nothing_sealed_means_no_lag():
     measure()
 
     assert metrics.encode_lag.value() == 0.0
+
+
+def test_a_change_that_is_in_no_file_of_the_journal_is_a_lag():
+    queries.changed("INSERT INTO change (kind, at) VALUES ('old', now() - interval '1 hour')")
+
+    measure()
+
+    assert metrics.journal_lag.value() >= 3600
+
+
+def test_what_is_in_a_file_of_the_journal_is_none():
+    queries.changed("INSERT INTO change (kind, at) VALUES ('old', now() - interval '1 hour')")
+    queries.changed(
+        "INSERT INTO journal_state (lineage, origin, number, xid, id) SELECT gen_random_uuid(), '',"
+        " 1, pg_current_xact_id(), max(id) FROM change"
+    )
+
+    measure()
+
+    assert metrics.journal_lag.value() == 0.0
