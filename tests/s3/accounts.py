@@ -8,7 +8,7 @@ import boto3
 from botocore.client import BaseClient
 from botocore.config import Config
 
-from tests.s3.raw import Raw
+from tests.s3.raw import ANSWER_WITHIN_S, Raw
 from tests.support.local_store import LocalStore
 
 
@@ -40,7 +40,11 @@ class Account:
 
 def client_for(endpoint: str, access_key: str, secret_key: str, **options: object) -> BaseClient:
     """A boto3 client; `options` go into its configuration."""
-    settings = {"s3": {"addressing_style": "path"}, "retries": {"max_attempts": 0}}
+    settings: dict[str, object] = {
+        "s3": {"addressing_style": "path"},
+        "retries": {"max_attempts": 0},
+        "read_timeout": ANSWER_WITHIN_S,
+    }
     return boto3.client(
         "s3",
         endpoint_url=endpoint,

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from core.sigv4_client import Signer
 
-ANSWER_WITHIN_S = 60.0
+ANSWER_WITHIN_S = 180.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from botocore.client import BaseClient
 from core import sigv4
 from core.checksums import ALGORITHMS, digest, encode
 from tests.s3.framing import frames
-from tests.s3.raw import Answer, Raw
+from tests.s3.raw import ANSWER_WITHIN_S, Answer, Raw
 
 CONTENT = bytes(range(256)) * 80
 MD5 = base64.b64encode(hashlib.md5(CONTENT).digest()).decode()
@@ -206,7 +206,7 @@ def test_fewer_bytes_than_announced_store_nothing(raw, s3, bucket) -> None:
     head = f"PUT /{bucket}/a HTTP/1.1\r\n" + "".join(
         f"{name}: {value}\r\n" for name, value in {**signed, "content-length": "100"}.items()
     )
-    with socket.create_connection((raw.host, raw.port), timeout=60) as connection:
+    with socket.create_connection((raw.host, raw.port), timeout=ANSWER_WITHIN_S) as connection:
         connection.sendall(head.encode() + b"\r\n" + b"x" * 50)
         connection.shutdown(socket.SHUT_WR)
         while connection.recv(65536):
@@ -220,7 +220,7 @@ def test_a_body_refused_at_the_gate_is_never_asked_for(raw, bucket) -> None:
         f"PUT /{bucket}/a HTTP/1.1\r\nhost: {raw.host}:{raw.port}\r\n"
         "content-length: 100\r\nexpect: 100-continue\r\n\r\n"
     )
-    with socket.create_connection((raw.host, raw.port), timeout=60) as connection:
+    with socket.create_connection((raw.host, raw.port), timeout=ANSWER_WITHIN_S) as connection:
         connection.sendall(head.encode())
         answer = connection.recv(65536)
 
@@ -233,7 +233,7 @@ def test_a_body_let_in_is_asked_for(raw, s3, bucket) -> None:
     head = f"PUT /{bucket}/a HTTP/1.1\r\n" + "".join(
         f"{name}: {value}\r\n" for name, value in sent.items()
     )
-    with socket.create_connection((raw.host, raw.port), timeout=60) as connection:
+    with socket.create_connection((raw.host, raw.port), timeout=ANSWER_WITHIN_S) as connection:
         connection.sendall(head.encode() + b"\r\n")
         first = connection.recv(65536)
         connection.sendall(b"body")

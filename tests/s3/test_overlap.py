@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from core import sigv4
-from tests.s3.raw import Raw
+from tests.s3.raw import ANSWER_WITHIN_S, Raw
 
 SIZE = 3_000_000
 
@@ -22,7 +22,7 @@ class SlowPut:
         )
         sent = {**signed, "content-length": str(SIZE), "connection": "close"}
         head = "".join(f"{name}: {value}\r\n" for name, value in sent.items())
-        self.connection = socket.create_connection((raw.host, raw.port), timeout=60)
+        self.connection = socket.create_connection((raw.host, raw.port), timeout=ANSWER_WITHIN_S)
         self.connection.sendall(f"PUT {path} HTTP/1.1\r\n{head}\r\n".encode())
         self.left = SIZE
 
