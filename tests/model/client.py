@@ -6,6 +6,7 @@ Here: requests, XML, pages put together. Not here: what is right (tests.model.re
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http.client import HTTPException
 from urllib.parse import quote, urlencode
 from xml.etree.ElementTree import Element
 
@@ -18,10 +19,11 @@ OVERLOADED = 503
 
 
 class Client:
-    """One bucket of the live store."""
+    """One bucket of the live store. `may_be_lost`: requests may go unanswered."""
 
-    def __init__(self, raw: Raw, bucket: str) -> None:
+    def __init__(self, raw: Raw, bucket: str, *, may_be_lost: bool) -> None:
         self._raw = raw
+        self._may_be_lost = may_be_lost
         self.bucket = bucket
 
     def ask(
@@ -33,11 +35,18 @@ class Client:
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
     ) -> Answer:
-        """The answer; an example whose machine is too slow to serve it proves nothing."""
+        """The answer. An example proves nothing once the machine is too slow to serve a request,
+        or nobody knows whether it was done.
+        """
         path = f"/{self.bucket}" + (f"/{quote(key)}" if key is not None else "")
         if query:
             path += "?" + urlencode(query, quote_via=quote)
-        answer = self._raw(method, path, headers=headers, body=body)
+        try:
+            answer = self._raw(method, path, headers=headers, body=body)
+        except (OSError, HTTPException):
+            if not self._may_be_lost:
+                raise
+            reject()
         if answer.status == OVERLOADED:
             reject()
         assert answer.status < 500, answer.body
