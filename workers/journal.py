@@ -26,6 +26,7 @@ from storage_nodes.journal_files import COPIES, Writing, new_attempt
 from storage_nodes.journal_format import Encoder, JournalHeader, Place
 from storage_nodes.shard_name import JournalName
 from workers import journal_rows as rows
+from workers import stopping
 from workers.context import Context
 from workers.registry import handles
 from workers.storage import Storage, run, storage
@@ -140,7 +141,10 @@ def _snapshot(known: rows.State, here: Storage, context: Context) -> Iterator[St
             if held >= _PIECE:
                 run(writing.append([b"".join(pieces)]))
                 pieces, held = [], 0
-                yield Step(done=done)
+                # One unit, however long it takes: only the session that began it sees its moment.
+                context.check()
+                if stopping.is_requested():
+                    raise NotYet("the worker is stopping", after_s=AGAIN_AFTER_S)
         run(writing.append([b"".join([*pieces, encoder.foot()])]))
         context.check()
         run(writing.publish())
