@@ -8,11 +8,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
 from uuid import UUID, uuid4
 
 import psycopg
 import pytest
+from django.core.management import call_command
+from django.core.management.base import CommandError
 from django.db import connections
 
 from core import config as configuration
@@ -286,6 +289,26 @@ def test_a_second_rebuild_reads_what_the_rebuilt_database_journaled(
 
     assert "after" in names
     assert versions == rows(source.target, ["version"])
+
+
+def test_the_command_tells_people_what_came_back_and_what_did_not(source: Source) -> None:
+    accounts.create_tenant("alice")
+    copy_changes()
+    paths = spill(source.storage, source.below / "told")
+    given = [word for path in list(paths.values())[:-1] for word in ("--drive", str(path))]
+    out = StringIO()
+
+    with pointed_at(source.target):
+        call_command("rebuild", *given, stdout=out)
+
+    assert "1 tenant, 1 account_user, 1 access_key" in out.getvalue()
+    assert "Access keys: open with this home's master key." in out.getvalue()
+    assert "Drives that were not there:\n  12: " in out.getvalue()
+
+
+def test_the_command_refuses_in_a_sentence(source: Source, tmp_path: Path) -> None:
+    with pointed_at(source.target), pytest.raises(CommandError, match="No drive was found"):
+        call_command("rebuild", "--drive", str(tmp_path), "--json")
 
 
 @pytest.mark.parametrize("snapshot", ["newest", "older"])
