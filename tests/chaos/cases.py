@@ -10,12 +10,15 @@ import itertools
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support import campaign, faults
+from tests.model import machine
+from tests.support import campaign, faults, histories
 from tests.support.campaign import Campaign
+from tests.support.histories import Plan
 from tests.support.judgement import Judgement
 from tests.support.load import Mix
 from tests.support.local_store import SMALL, LocalStore, wait_for
@@ -23,6 +26,9 @@ from tests.support.local_store import SMALL, LocalStore, wait_for
 # Combinations of three lost shards that one store goes through.
 BATCH = 12
 KILLS = 60
+HISTORY = 200_000
+# Examples, and steps of each.
+MODEL = (500, 60)
 ROLES = ("gateway", "node", "worker", "dispatcher", "postgres", "redis", "beat")
 SETTINGS = {**SMALL, **campaign.crash_settings()}
 
@@ -44,6 +50,9 @@ def all_cases() -> list[Case]:
         cases.append(Case(f"losses-{number + 1}", lambda home, number=number: losses(home, number)))
     for seed in range(1, 6):
         cases.append(Case(f"kills-{seed}", lambda home, seed=seed: kills(home, seed)))
+    for seed in range(1, 4):
+        cases.append(Case(f"histories-{seed}", lambda home, seed=seed: history(home, seed)))
+    cases.append(Case("model", model))
     return cases
 
 
@@ -95,6 +104,33 @@ def kills(home: Path, seed: int) -> str:
         running.make_progress(writes=20)
         found = running.finish()
     return judged(found)
+
+
+def history(home: Path, seed: int) -> str:
+    """A long history of few keys while gateways are killed is linearizable, key by key."""
+    plan = Plan(clients=16, keys=20, operations=HISTORY, kills=100, seed=seed)
+    with stored(home, {**SETTINGS, "OBJSTORE_S3_WORKERS": "2"}) as store:
+        found = histories.run_and_judge(store, home, plan)
+    assert not found, "\n".join(found[:20])
+    return f"{HISTORY} operations on {plan.keys} keys, {plan.kills} gateways killed"
+
+
+def model(home: Path) -> str:
+    """The store answers as a dictionary of versions does while processes die."""
+    with stored(home, {**SETTINGS, "OBJSTORE_LIMITS_BUCKETS": "1000000"}) as store:
+        machine.run_hurt(store, *MODEL)
+    return f"{MODEL[0]} examples of {MODEL[1]} steps"
+
+
+@contextmanager
+def stored(home: Path, settings: Mapping[str, str]) -> Iterator[LocalStore]:
+    """A store in `home`, stopped at the end, its home kept."""
+    store = LocalStore(home, settings)
+    store.start()
+    try:
+        yield store
+    finally:
+        store.stop()
 
 
 def losses(home: Path, number: int) -> str:
