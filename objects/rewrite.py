@@ -133,8 +133,10 @@ def forget_completed(cutoff: datetime, limit: int) -> int:
     """Completed uploads are remembered for clients that ask again; not for ever. How many went."""
     return len(
         _ask(
-            "DELETE FROM upload WHERE id IN (SELECT id FROM upload WHERE state = 'completed'"
-            " AND completed_at < %s LIMIT %s) RETURNING id",
+            "WITH gone AS (DELETE FROM upload WHERE id IN (SELECT id FROM upload"
+            " WHERE state = 'completed' AND completed_at < %s LIMIT %s) RETURNING id), told AS ("
+            "INSERT INTO change (kind, body) SELECT 'forget', jsonb_build_object('uploads',"
+            " jsonb_agg(id)) FROM gone HAVING count(*) > 0) SELECT id FROM gone",
             cutoff,
             limit,
         )

@@ -45,15 +45,12 @@ def node(arguments: argparse.Namespace) -> None:
 
 
 def worker(arguments: argparse.Namespace) -> None:
-    """Background jobs: a Celery worker over all queues."""
+    """Background jobs: a Celery worker over all queues, or the given ones."""
     os.nice(BACKGROUND_NICE)
-    _celery(
-        "worker",
-        "--concurrency",
-        str(config().jobs.workers),
-        "--without-gossip",
-        "--without-mingle",
-    )
+    options = ["--concurrency", str(arguments.concurrency or config().jobs.workers)]
+    if arguments.queues:
+        options += ["--queues", arguments.queues, "--hostname", f"{arguments.queues}@%h"]
+    _celery("worker", *options, "--without-gossip", "--without-mingle")
 
 
 def beat(arguments: argparse.Namespace) -> None:
@@ -103,6 +100,11 @@ def _parser() -> argparse.ArgumentParser:
             one.add_argument("--number", type=int, default=1, help="which node of this host")
             one.add_argument("--name", help="its name in the cluster")
             one.add_argument("--drives", nargs="*", help="directories of its drives")
+        if name == "worker":
+            one.add_argument("--queues", metavar="QUEUE", help="the queues it takes jobs from")
+            one.add_argument(
+                "--concurrency", type=int, help="its processes (OBJSTORE_JOBS_WORKERS)"
+            )
     return parser
 
 

@@ -22,6 +22,9 @@ MALLOC = {
     "MALLOC_MMAP_THRESHOLD_": "262144",
     "MALLOC_TRIM_THRESHOLD_": "1048576",
 }
+# The journal is seconds behind at most, whatever the other jobs are at; two processes, so that a
+# snapshot is in nobody's way.
+JOURNAL = ["worker", "--queues", "journal", "--concurrency", "2"]
 # Doors first, so that nothing new arrives; nodes last, since everybody else hands work over to
 # them.
 DOORS, WORK, NODES = 1, 2, 3
@@ -63,6 +66,7 @@ def background(home: Home, inherited: dict[str, str]) -> list[Child]:
     """Everything that may come a second later."""
     return [
         _child("worker", ["worker"], WORK, home, inherited),
+        _child("worker-journal", JOURNAL, WORK, home, inherited),
         _child("beat", ["beat"], DOORS, home, inherited),
         _child("console", ["console"], DOORS, home, inherited),
         _child("metrics", ["metrics"], DOORS, home, inherited),

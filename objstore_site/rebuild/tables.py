@@ -41,9 +41,10 @@ ROWS: dict[str, tuple[tuple[str, str], ...]] = {
 }
 OBJECTS = ("version", "upload", "part", "extent")
 EMPTY = (*ROWS, *OBJECTS, "usage", "journal_state")
-OF_KEYS = ("put", "marker", "complete", "delete", "amend", "upload", "part", "abort", "rewrite")
+OF_KEYS = ("put", "marker", "complete", "delete", "amend", "upload", "part", "abort", "forget")
+OF_SEGMENTS = ("rewrite",)
 OF_ROWS = ("configuration", "place", "segment", "audit")
-KINDS = frozenset(OF_KEYS + OF_ROWS)
+KINDS = frozenset(OF_KEYS + OF_SEGMENTS + OF_ROWS)
 # Numbers the lost seconds may have used are never used again: processes remember revisions.
 MARGIN = 1_000_000
 EPOCH_MARGIN = 1000

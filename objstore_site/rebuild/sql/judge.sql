@@ -83,6 +83,8 @@ UPDATE begun SET
     version_id = (e.payload #>> '{body,id}')::uuid
 FROM event e
 WHERE e.kind = 'complete' AND begun.id = (e.payload #>> '{body,upload_id}')::uuid;
+DELETE FROM begun USING event e
+WHERE e.kind = 'forget' AND e.payload #> '{body,uploads}' ? begun.id::text;
 
 -- Parts of open uploads; the last to finish under its number stays.
 CREATE TEMP TABLE sent (LIKE part) ON COMMIT DROP;

@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from uuid import UUID, uuid4
@@ -18,9 +19,11 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 from django.db import connections
 
+from core import clock
 from core import config as configuration
 from core.errors import ConfigurationError
 from jobs import queries
+from objects import rewrite
 from objstore_site.rebuild.rebuilding import rebuild
 from storage_nodes.journal_format import parse_header
 from storage_nodes.node import keyfile
@@ -133,6 +136,16 @@ def test_an_overwritten_version_of_an_unversioned_bucket_does_not_come_back(sour
     source.rebuild()
 
     assert [row["size"] for row in rows(source.target, ["version"])["version"]] == [3]
+    source.check()
+
+
+def test_uploads_that_were_forgotten_stay_forgotten(source: Source) -> None:
+    source.story(10, "Enabled", steps=60)
+    assert rewrite.forget_completed(clock.now() + timedelta(hours=1), 1) == 1
+    copy_changes()
+
+    source.rebuild()
+
     source.check()
 
 
