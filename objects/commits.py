@@ -44,6 +44,11 @@ UNANSWERED = failpoints.declare(
     "commit.unanswered", point="C6", doc="A batch's COMMIT has been sent, its answer not read."
 )
 
+# A lock was not had in time; the statement took too long.
+_TOO_LATE = frozenset({"55P03", "57014"})
+# A deadlock, a serialization failure.
+_RIVALS = frozenset({"40P01", "40001"})
+
 _COMMIT = b"SELECT * FROM commit_versions($1, $2, $3, $4, $5, $6)"
 _COMMIT_IN_STEPS = (
     b"SELECT * FROM commit_versions(%s::jsonb, %s::uuid[], %s::int[], %s::text[], %s::uuid[],"
@@ -134,7 +139,10 @@ class Commits:
             return list(await self._transact(COMMIT, rows))
         except UnknownOutcome:
             return [await self._settle(row) for row in rows]
-        except psycopg.Error:
+        except psycopg.Error as why:
+            if why.sqlstate in _TOO_LATE:
+                # Each of them would wait as long again.
+                return [SlowDown() for _ in rows]
             # One row's error has rolled back all of them.
             return [await self._alone(row, COMMIT) for row in rows]
 
@@ -241,8 +249,8 @@ def _array(items: Iterable[str]) -> bytes:
 
 def _refusal(why: psycopg.Error) -> StoreError:
     """The error of a row the database refused while it was alone."""
-    if why.sqlstate in ("55P03", "40P01", "40001", "57014"):
-        return SlowDown()  # a lock was not had in time
+    if why.sqlstate in _TOO_LATE or why.sqlstate in _RIVALS:
+        return SlowDown()
     if getattr(why.diag, "constraint_name", None) == "lock":
         return AccessDenied()
     refused = InternalError()

@@ -19,9 +19,9 @@ from core.names import new_id
 from core.ranges import ByteRange
 from objects import extents, queries, read, wire
 from objects.commits import Outcome, Row
+from objects.digests import Hashing
 from objects.draft import Draft, Written
 from objects.found import Found, VersionView
-from objects.intake import Hashing
 from objects.multipart import part_draft, part_row
 from objects.outcomes import refusal
 from objects.store import Store

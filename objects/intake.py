@@ -1,7 +1,7 @@
 """Bodies on their way in: gathered or streamed, hashed, judged, made durable.
 
-Here: digests and what the client claimed of them, the memory bodies may take, appending and
-streaming. Not here: segments themselves (storage_nodes), the commit (write, multipart).
+Here: the memory bodies may take, appending and streaming. Not here: digests and what the client
+claimed of them (digests), segments themselves (storage_nodes), the commit (write, multipart).
 
 Promise: a body below `inline_from` is complete and verified before its first byte enters a
 segment; a larger one before its segments are finished. What was refused leaves nothing that could
@@ -12,7 +12,6 @@ temporary files; of a streamed one two pieces.
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import os
 import tempfile
 from concurrent.futures import Executor
@@ -20,17 +19,15 @@ from pathlib import Path
 from typing import BinaryIO
 from uuid import UUID
 
-from core import checksums, failpoints
-from core.checksums import Hasher
+from core import failpoints
 from core.errors import (
-    BadDigest,
     IncompleteBody,
     MissingContentLength,
     SegmentClosed,
     SlowDown,
-    XAmzContentSHA256Mismatch,
 )
 from core.streams import SMALL, Body, Whole
+from objects.digests import Hashing, verify_small
 from objects.draft import Draft
 from objects.segments import Buffer, Payload, Segments, Stored
 from storage_nodes.packs import LARGEST_PACKED
@@ -240,95 +237,3 @@ class Taken:
     def _settle(self) -> None:
         for one in self.stored:
             one.settle()
-
-
-class Hashing:
-    """The digests a body needs. The CRCs take microseconds per MiB and run where they are fed; MD5
-    and the SHAs run each in a thread, one piece behind at most."""
-
-    __slots__ = ("_algorithm", "_crc", "_loop", "_pending", "_slow", "_threads")
-
-    def __init__(self, draft: Draft, threads: Executor) -> None:
-        self._algorithm = _algorithm_of(draft)
-        self._slow: dict[str, Hasher] = {"MD5": checksums.hasher("MD5")}
-        if draft.sha256 is not None:
-            self._slow["SHA256"] = checksums.hasher("SHA256")
-        self._crc: Hasher | None = None
-        if self._algorithm in checksums.CRCS:
-            self._crc = checksums.hasher(self._algorithm)
-        elif self._algorithm not in self._slow:
-            self._slow[self._algorithm] = checksums.hasher(self._algorithm)
-        self._threads = threads
-        self._loop = asyncio.get_running_loop()
-        self._pending: list[asyncio.Future[None]] = []
-
-    async def feed(self, piece: bytes) -> None:
-        """Hash a piece; it may still be read after this returns, until the next call."""
-        await self._catch_up()
-        if len(piece) < 16384:
-            for one in self._slow.values():
-                one.update(piece)
-        else:
-            self._pending = [
-                self._loop.run_in_executor(self._threads, one.update, piece)
-                for one in self._slow.values()
-            ]
-        if self._crc is not None:
-            self._crc.update(piece)
-
-    async def verify(self, draft: Draft, trailer: dict[str, str]) -> tuple[str, dict[str, str]]:
-        """The ETag and the checksum to keep, once every claim was found true."""
-        await self._catch_up()
-        md5 = self._slow["MD5"].digest()
-        if draft.sha256 is not None:
-            _check_sha256(draft.sha256, self._slow["SHA256"].digest().hex())
-        raw = (self._crc or self._slow[self._algorithm]).digest()
-        return _check_rest(draft, trailer, md5, self._algorithm, raw)
-
-    async def _catch_up(self) -> None:
-        pending, self._pending = self._pending, []
-        for one in pending:
-            await one
-
-
-def verify_small(
-    content: bytes, draft: Draft, trailer: dict[str, str]
-) -> tuple[str, dict[str, str]]:
-    """The same for a body in memory that is too small to be worth a thread."""
-    if draft.sha256 is not None:
-        _check_sha256(draft.sha256, hashlib.sha256(content).hexdigest())
-    md5 = hashlib.md5(content, usedforsecurity=False).digest()
-    algorithm = _algorithm_of(draft)
-    return _check_rest(draft, trailer, md5, algorithm, checksums.digest(algorithm, content))
-
-
-def _algorithm_of(draft: Draft) -> str:
-    if draft.checksum is not None:
-        return draft.checksum.algorithm
-    return draft.algorithm or checksums.DEFAULT
-
-
-def _check_sha256(claimed: str, found: str) -> None:
-    if found != claimed.lower():
-        raise XAmzContentSHA256Mismatch(
-            ClientComputedContentSHA256=claimed, S3ComputedContentSHA256=found
-        )
-
-
-def _check_rest(
-    draft: Draft, trailer: dict[str, str], md5: bytes, algorithm: str, raw: bytes
-) -> tuple[str, dict[str, str]]:
-    if draft.content_md5 is not None and draft.content_md5 != md5:
-        raise BadDigest(
-            expected_digest=checksums.encode(draft.content_md5),
-            calculated_digest=checksums.encode(md5),
-        )
-    value = checksums.encode(raw)
-    if draft.checksum is not None:
-        claimed = draft.checksum.value
-        if claimed is None:
-            claimed = trailer.get(checksums.HEADER_PREFIX + algorithm.lower(), "")
-            checksums.decode(algorithm, claimed)
-        if claimed != value:
-            raise BadDigest(f"The {algorithm} you specified did not match what we received.")
-    return md5.hex(), {"algorithm": algorithm, "type": "FULL_OBJECT", "value": value}

@@ -117,6 +117,24 @@ async def test_a_key_that_stays_busy_ends_in_slow_down(module_database: str) -> 
                 await space.put("busy", b"x")
 
 
+async def test_a_batch_that_waits_too_long_for_a_segment_is_not_replayed(
+    module_database: str,
+) -> None:
+    async with namespace(lock_timeout_s=0.2) as space:
+        await space.put("warm", b"x")
+        found = await space.look(want=NONE)
+        segment = space.segments._open["ec-6-3"]
+        rows = [row(found, f"k{number}") for number in range(3)]
+        for one in rows:
+            one.fresh = [await space.segments.append("ec-6-3", "fast", new_id(), b"x")]
+
+        async with holding("SELECT FROM segment WHERE id = %s FOR UPDATE", segment):
+            done = await space.store.commits._send(rows)
+
+        assert [type(one) for one in done] == [SlowDown] * 3
+        assert await counted(space, "k0") == (0, 0)
+
+
 async def test_a_bucket_being_changed_is_waited_for(space: Namespace) -> None:
     bucket = (await space.look(want=NONE)).bucket
     assert bucket is not None
