@@ -19,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.client import Access, Answer, Connection, Fault, Signer
 from tests.support import faults, ledger
@@ -27,9 +28,13 @@ from tests.support.linearizability import operations, violation
 from tests.support.load import ANSWER_WITHIN_S, content, hash_of
 from tests.support.local_store import LocalStore, wait_for
 
+Found = TypeVar("Found")
+
 BUCKET = "histories"
 ENABLED = b"<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>"
 PAUSE_S = 0.1
+# How often a machine too slow just now is asked again.
+ATTEMPTS = 600
 MARKER = "marker "
 UNNAMED = "unnamed "
 SIZES = (40, 1000, 4000, 40_000)
@@ -148,7 +153,11 @@ class Clients:
             head = self._signer.head(
                 "PUT", f"/{BUCKET}", query=query, sha256=hash_of(body), length=len(body)
             )
-            answer = await connection.ask(head, [body] if body else [])
+            for _ in range(ATTEMPTS):
+                answer = await connection.ask(head, [body] if body else [])
+                if answer.status != 503:
+                    break
+                await asyncio.sleep(PAUSE_S)
             assert answer.status == 200, answer.body
         connection.close()
 
@@ -180,8 +189,7 @@ def run_and_judge(store: LocalStore, folder: Path, plan: Plan) -> list[str]:
         enough = plan.operations * (turn + 1) // (plan.kills + 1)
         _wait(lambda enough=enough: clients.done() >= enough, clients, store)
         if turn < plan.kills:
-            _wait(lambda: faults.pids(store.home, "gateway"), clients, store)
-            faults.kill([chance.choice(faults.pids(store.home, "gateway"))])
+            faults.kill([chance.choice(_wait(lambda: gateways(store), clients, store))])
     clients.finish()
     record.close()
     store.wait_until_ready()
@@ -190,9 +198,17 @@ def run_and_judge(store: LocalStore, folder: Path, plan: Plan) -> list[str]:
     return [*violations(entries), *disorder(entries, versions)]
 
 
-def _wait(question: Callable[[], object], clients: Clients, store: LocalStore) -> None:
-    wait_for(
-        lambda: question() or clients.done() < 0,
+def gateways(store: LocalStore) -> list[int]:
+    return faults.pids(store.home, "gateway")
+
+
+def _wait(question: Callable[[], Found], clients: Clients, store: LocalStore) -> Found:
+    def answer() -> Found:
+        clients.done()
+        return question()
+
+    return wait_for(
+        answer,
         "the clients to get on",
         within_s=300,
         tail=lambda: f"{clients.counts}\n{store.log_tail()}",
