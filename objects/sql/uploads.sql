@@ -91,7 +91,8 @@ BEGIN
         RETURN result;
     END IF;
     IF cardinality(listed)
-       <> (SELECT count(*) FROM part WHERE id = ANY (listed) AND upload_id = the_upload) THEN
+       <> (SELECT count(*) FROM unnest(listed) AS wanted (id)
+           JOIN part p ON p.id = wanted.id AND p.upload_id = the_upload) THEN
         result.outcome := 'parts';
         RETURN result;
     END IF;
