@@ -96,5 +96,6 @@ JOURNAL = Family(
     does="Copies every metadata change to drives, and takes snapshots.",
     subject="snapshot, or nothing",
     every_s=2,
-    lease_s=60.0,
+    # A round that died holds up the next for so long.
+    lease_s=10.0,
 )
