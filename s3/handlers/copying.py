@@ -53,7 +53,10 @@ class Source:
 
 
 def parse_source(text: str) -> Source:
-    """Read `[/]bucket/key[?versionId=id]`: cut at the literal `?`, then decode each part once."""
+    """Read `[/]bucket/key[?versionId=id]`: cut at the literal `?`, then decode each part once.
+
+    A bare `+` is a space here, as Amazon reads it and s5cmd writes it; a plus comes as `%2B`.
+    """
     path, mark, query = text.partition("?")
     version_id: str | None = None
     if mark:
@@ -61,7 +64,7 @@ def parse_source(text: str) -> Source:
         if name != "versionId" or not version_id:
             raise _malformed(text)
     try:
-        decoded = unquote_to_bytes(path.encode("latin-1")).decode()
+        decoded = unquote_to_bytes(path.replace("+", " ").encode("latin-1")).decode()
         bucket, _, key = decoded.removeprefix("/").partition("/")
         check_key(key)
     except (UnicodeDecodeError, InvalidURI) as error:

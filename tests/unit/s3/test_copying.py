@@ -32,7 +32,8 @@ def test_any_key_is_found_again(key: str) -> None:
         ("bucket/a%3FversionId=b", ("a?versionId=b", None)),
         ("bucket/a%3Fb?versionId=c", ("a?b", "c")),
         ("bucket/a%2525", ("a%25", None)),
-        ("bucket/a+b", ("a+b", None)),
+        ("bucket/a+b", ("a b", None)),
+        ("bucket/a%2Bb", ("a+b", None)),
         ("bucket/\xc3\xa9", ("é", None)),
     ],
 )
