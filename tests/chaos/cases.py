@@ -28,7 +28,7 @@ BATCH = 12
 KILLS = 60
 HISTORY = 200_000
 # Examples, and steps of each.
-MODEL = (500, 60)
+MODEL = (60, 40)
 ROLES = ("gateway", "node", "worker", "dispatcher", "postgres", "redis", "beat")
 SETTINGS = {**SMALL, **campaign.crash_settings()}
 
