@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -60,21 +60,15 @@ def environment(account: Account, home: Path) -> dict[str, str]:
 
 
 def run(
-    command: list[str | Path],
+    command: Sequence[str | Path],
     settings: Mapping[str, str],
     *,
     within_s: float = COMMAND_WITHIN_S,
-    standard_input: bytes | None = None,
 ) -> bytes:
     """What the command printed; AssertionError with all it said when it failed."""
     words = [str(word) for word in command]
     done = subprocess.run(
-        words,
-        env=dict(settings),
-        input=standard_input,
-        capture_output=True,
-        timeout=within_s,
-        check=False,
+        words, env=dict(settings), capture_output=True, timeout=within_s, check=False
     )
     if done.returncode:
         said = (done.stdout[-2000:] + done.stderr[-4000:]).decode(errors="replace")

@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-from tests.clients.client import environment, run
+from tests.clients.client import COMMAND_WITHIN_S, environment, run
 from tests.s3.accounts import Account
 
 BIN = Path(sys.executable).parent
@@ -17,14 +17,25 @@ BIN = Path(sys.executable).parent
 class Command:
     """What all of them have: a bucket, an environment, a directory to write to."""
 
-    def __init__(self, account: Account, bucket: str, scratch: Path) -> None:
+    def __init__(
+        self,
+        account: Account,
+        bucket: str,
+        scratch: Path,
+        *,
+        within_s: float = COMMAND_WITHIN_S,
+    ) -> None:
         self.account = account
         self.bucket = bucket
         self.scratch = scratch
+        self.within_s = within_s
         self.settings = environment(account, scratch)
 
     def url(self, key: str) -> str:
         return f"s3://{self.bucket}/{key}"
+
+    def run(self, *command: str | Path) -> bytes:
+        return run(command, self.settings, within_s=self.within_s)
 
     @property
     def landing(self) -> Path:
@@ -35,8 +46,10 @@ class Command:
 
 
 class AwsCli(Command):
+    program = str(BIN / "aws")
+
     def aws(self, *words: str | Path) -> bytes:
-        return run([BIN / "aws", *words], self.settings)
+        return self.run(self.program, *words)
 
     def put(self, key: str, file: Path) -> None:
         self.aws("s3", "cp", "--no-progress", file, self.url(key))
@@ -69,7 +82,7 @@ class AwsCli(Command):
 
 class S5cmd(Command):
     def s5cmd(self, *words: str | Path) -> bytes:
-        return run([BIN / "s5cmd", "--json", "--retry-count", "10", *words], self.settings)
+        return self.run(BIN / "s5cmd", "--json", "--retry-count", "10", *words)
 
     def put(self, key: str, file: Path) -> None:
         self.s5cmd("cp", file, self.url(key))
@@ -102,12 +115,9 @@ class S5cmd(Command):
 class S3cmd(Command):
     def s3cmd(self, *words: str | Path) -> bytes:
         host = self.account.endpoint.removeprefix("http://")
-        return run(
-            [
-                *(BIN / "s3cmd", "--no-ssl", "--host", host, "--host-bucket", host),
-                *("--region", "us-east-1", "--no-progress", *words),
-            ],
-            self.settings,
+        return self.run(
+            *(BIN / "s3cmd", "--no-ssl", "--host", host, "--host-bucket", host),
+            *("--region", "us-east-1", "--no-progress", *words),
         )
 
     def put(self, key: str, file: Path) -> None:
@@ -157,7 +167,7 @@ class Rclone(Command):
         }
 
     def rclone(self, *words: str | Path) -> bytes:
-        return run([self.program, *words], self.settings)
+        return self.run(self.program, *words)
 
     def url(self, key: str) -> str:
         return f"store:{self.bucket}/{key}"
@@ -197,7 +207,7 @@ class Program(Command):
         self.command = command
 
     def ask(self, *words: str | Path) -> bytes:
-        return run([*self.command, self.bucket, *words], self.settings)
+        return self.run(*self.command, self.bucket, *words)
 
     def put(self, key: str, file: Path) -> None:
         self.ask("put", key, file)

@@ -43,7 +43,7 @@ def install_s3fs() -> None:
     if S3FS_PYTHON.exists() and _is_newer(HOME / "s3fs" / ".installed", requirements):
         return
     venv.create(HOME / "s3fs", with_pip=True, clear=True)
-    _run(S3FS_PYTHON, *"-m pip install -q --disable-pip-version-check".split(), "-r", requirements)
+    _run(S3FS_PYTHON, "-m", "pip", "install", "-q", "--prefer-binary", "-r", requirements)
     (HOME / "s3fs" / ".installed").touch()
 
 
@@ -73,12 +73,10 @@ def install_debian(name: str, program: Path) -> None:
 
 def main() -> int:
     """Get all of them; the exit code says whether one of PyPI is missing."""
-    if not _is_there("s3fs", install_s3fs):
-        return 1
     _is_there("aws-sdk-js", install_sdk)
     _is_there("rclone", lambda: install_debian("rclone", RCLONE))
     _is_there("restic", lambda: install_debian("restic", RESTIC))
-    return 0
+    return 0 if _is_there("s3fs", install_s3fs) else 1
 
 
 def _is_there(name: str, install: Callable[[], None]) -> bool:
@@ -95,9 +93,7 @@ def _is_newer(stamp: Path, source: Path) -> bool:
 
 
 def _run(*command: str | Path, cwd: Path | None = None) -> None:
-    subprocess.run(
-        [str(word) for word in command], cwd=cwd, check=True, timeout=_INSTALL_WITHIN_S
-    )
+    subprocess.run([str(word) for word in command], cwd=cwd, check=True, timeout=_INSTALL_WITHIN_S)
 
 
 if __name__ == "__main__":

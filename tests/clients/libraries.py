@@ -231,7 +231,7 @@ class DjangoStorages:
     """`STORAGES = {...}` of django-storages."""
 
     def __init__(self, account: Account, bucket: str, scratch: Path) -> None:
-        self.storage = storage_for(account, bucket)
+        self.storage = S3Storage(**storage_options(account, bucket))
 
     def put(self, key: str, file: Path) -> None:
         with file.open("rb") as body:
@@ -269,18 +269,18 @@ class DjangoStorages:
         self.storage.delete(key)
 
 
-def storage_for(account: Account, bucket: str) -> S3Storage:
-    """The storage a Django project would configure for a bucket."""
-    return S3Storage(
-        access_key=account.access_key,
-        secret_key=account.secret_key,
-        bucket_name=bucket,
-        endpoint_url=account.endpoint,
-        region_name="us-east-1",
-        addressing_style="path",
-        signature_version="s3v4",
-        file_overwrite=True,
-        transfer_config=TransferConfig(
+def storage_options(account: Account, bucket: str) -> dict[str, object]:
+    """What a Django project writes under `STORAGES[...]["OPTIONS"]`."""
+    return {
+        "access_key": account.access_key,
+        "secret_key": account.secret_key,
+        "bucket_name": bucket,
+        "endpoint_url": account.endpoint,
+        "region_name": "us-east-1",
+        "addressing_style": "path",
+        "signature_version": "s3v4",
+        "file_overwrite": True,
+        "transfer_config": TransferConfig(
             multipart_threshold=PART_BYTES, multipart_chunksize=PART_BYTES
         ),
-    )
+    }
