@@ -19,7 +19,12 @@ from tests.support.namespace import Verbs, new_bucket, new_tenant
 from tests.support.segments import MemoryFleet
 
 # A starved machine is slow, not broken.
-_PATIENCE = {"lock_timeout_s": 60.0, "answer_timeout_s": 120.0}
+_PATIENCE = {
+    "connect_timeout_s": 120.0,
+    "answer_timeout_s": 600.0,
+    "idle_transaction_s": 600.0,
+    "lock_timeout_s": 60.0,
+}
 
 
 class DataPath(Verbs):

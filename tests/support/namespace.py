@@ -266,7 +266,12 @@ async def store_in_memory(
     lock_timeout_s: float = 60.0,
 ) -> AsyncIterator[tuple[Store, MemorySegments]]:
     # A starved machine may hold a lock for seconds: only tests of the time-outs want them short.
-    patience = {"lock_timeout_s": lock_timeout_s, "answer_timeout_s": 120.0}
+    patience = {
+        "connect_timeout_s": 120.0,
+        "answer_timeout_s": 600.0,
+        "idle_transaction_s": 600.0,
+        "lock_timeout_s": lock_timeout_s,
+    }
     with override(database=patience) as settings:
         pass
     lanes = Lanes(settings.database)

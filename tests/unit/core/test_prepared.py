@@ -8,19 +8,27 @@ from collections.abc import AsyncIterator
 import psycopg
 import pytest
 
-from core.config import Config
+from core.config import Config, Database
 from core.database import COMMIT, LOOKUP, MISC, Lanes
 from core.errors import DatabaseUnavailable, UnknownOutcome
 
 DIE = b"select pg_terminate_backend(pg_backend_pid())"
 
 
+def settings(url: str, *, answer_timeout_s: float) -> Database:
+    """Settings under which nothing but an answer is waited for with impatience."""
+    return Config.from_env(
+        {
+            "DATABASE_URL": url,
+            "OBJSTORE_DATABASE_CONNECT_TIMEOUT_S": "120",
+            "OBJSTORE_DATABASE_ANSWER_TIMEOUT_S": str(answer_timeout_s),
+        }
+    ).database
+
+
 @pytest.fixture
 async def lanes(module_database: str) -> AsyncIterator[Lanes]:
-    settings = Config.from_env(
-        {"DATABASE_URL": module_database, "OBJSTORE_DATABASE_ANSWER_TIMEOUT_S": "600"}
-    ).database
-    opened = Lanes(settings, lookup=1, commit=1)
+    opened = Lanes(settings(module_database, answer_timeout_s=600), lookup=1, commit=1)
     yield opened
     await opened.close()
 
@@ -97,10 +105,7 @@ async def test_a_caller_that_goes_away_leaves_its_lane_usable(lanes: Lanes) -> N
 
 
 async def test_what_is_not_answered_in_time_is_given_up(module_database: str) -> None:
-    settings = Config.from_env(
-        {"DATABASE_URL": module_database, "OBJSTORE_DATABASE_ANSWER_TIMEOUT_S": "0.2"}
-    ).database
-    lanes = Lanes(settings)
+    lanes = Lanes(settings(module_database, answer_timeout_s=0.2))
     # The server's own time-out must not be the one that strikes.
     statement = b"select set_config('statement_timeout', '0', false), pg_sleep(60)"
     try:
