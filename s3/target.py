@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from urllib.parse import unquote_to_bytes
 
-from core.errors import AuthorizationQueryParametersError, InvalidURI
+from core.errors import AuthorizationQueryParametersError, InvalidArgument, InvalidURI
 from core.names import check_bucket_name, check_key, is_bucket_name
 
 _HEX = frozenset(b"0123456789abcdefABCDEF")
@@ -59,7 +59,11 @@ def split_path(raw_path: bytes, host_bucket: str | None) -> tuple[str | None, st
 
 
 def parse_query(raw_query: bytes) -> dict[str, str]:
-    """The query's names and values, decoded; of repeated names the first."""
+    """The query's names and values, decoded.
+
+    A name that comes twice must have one value: a signature does not tell their order, so whoever
+    holds a presigned URL could choose between them.
+    """
     if not raw_query:
         return _NO_QUERY
     query: dict[str, str] = {}
@@ -68,10 +72,13 @@ def parse_query(raw_query: bytes) -> dict[str, str]:
             continue
         raw_name, _, raw_value = piece.partition(b"=")
         name = decode(raw_name.replace(b"+", b" "))
+        value = decode(raw_value.replace(b"+", b" "))
         if name not in query:
-            query[name] = decode(raw_value.replace(b"+", b" "))
+            query[name] = value
         elif name.startswith("X-Amz-"):
             raise AuthorizationQueryParametersError(f"{name} is given more than once.")
+        elif query[name] != value:
+            raise InvalidArgument("A parameter has two values.", argument_name=name)
     return query
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import AuthorizationQueryParametersError, InvalidURI, StoreError
+from core.errors import AuthorizationQueryParametersError, InvalidArgument, InvalidURI, StoreError
 from s3.target import Hosts, decode, parse_query, split_path
 
 HOSTS = Hosts(("localhost", "s3.localhost", "store.example"))
@@ -90,8 +90,13 @@ def test_a_plus_in_a_query_is_a_space() -> None:
     assert parse_query(b"prefix=a+b%2Bc") == {"prefix": "a b+c"}
 
 
-def test_the_first_of_repeated_parameters_counts() -> None:
-    assert parse_query(b"a=1&a=2&uploads&&") == {"a": "1", "uploads": ""}
+def test_a_parameter_may_come_twice_with_one_value() -> None:
+    assert parse_query(b"a=1&a=1&uploads&&") == {"a": "1", "uploads": ""}
+
+
+def test_a_parameter_with_two_values_is_refused_because_their_order_is_not_signed() -> None:
+    with pytest.raises(InvalidArgument):
+        parse_query(b"versionId=1&versionId=2")
 
 
 def test_a_repeated_signature_parameter_is_refused() -> None:
