@@ -72,7 +72,7 @@ def test_a_signed_header_must_be_sent(raw, s3, bucket) -> None:
     assert follow(raw, address, "PUT", body=b"x", headers=sent).status == 200
 
 
-@pytest.mark.parametrize("expires", ["0", "-1", "604801", "99999999"])
+@pytest.mark.parametrize("expires", ["0", "-1", "604801", "9" * 30])
 def test_an_address_lives_a_second_to_a_week(raw, bucket, expires: str) -> None:
     address = raw.signer.presign("GET", f"{raw.endpoint}/{bucket}/a", expires_s=600)
 
