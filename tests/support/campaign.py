@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import importlib
 import pkgutil
+import signal
 import threading
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -35,7 +36,7 @@ from tests.support.local_store import LocalStore, wait_for
 WITHIN_S = 180.0
 TRICKLE = "trickle"
 # Scheduled families come round at once, so that a campaign need not wait for them.
-EVERY_S = {"collect": 1, "seal": 1, "sweep_uploads": 1, "usage": 5}
+EVERY_S = {"collect": 3, "seal": 1, "sweep_uploads": 1, "usage": 5}
 MIX = Mix(
     clients=6,
     keys=40,
@@ -116,8 +117,41 @@ class Campaign:
 
         wait_for(enough, f"{writes} writes", within_s=WITHIN_S, tail=self._tail)
 
+    def stall_a_gateway(self) -> None:
+        """Stop the gateways between durable bytes and their commit, until the segments they had
+        open are sealed and coded, or buried; then let them go on.
+        """
+        before = len(faults.fired(self.store.home))
+        faults.arm(self.store.home, {"put.durable": "delay:3000*"})
+        wait_for(
+            lambda: len(faults.fired(self.store.home)) > before,
+            "a write between bytes and commit",
+            within_s=WITHIN_S,
+            tail=self._tail,
+        )
+        victims = faults.pids(self.store.home, "gateway")
+        faults.kill(victims, signal.SIGSTOP)
+        try:
+            held = [row[0] for row in self.sql("SELECT id FROM segment WHERE state = 'open'")]
+
+            def are_settled() -> bool:
+                left = self.sql(
+                    "SELECT count(*) FROM segment"
+                    " WHERE id = ANY (%s) AND state IN ('open', 'sealed')",
+                    held,
+                )
+                return bool(left) and left[0][0] == 0
+
+            wait_for(are_settled, "its segments to be coded", within_s=WITHIN_S, tail=self._tail)
+        finally:
+            faults.disarm(self.store.home)
+            faults.kill(victims, signal.SIGCONT)
+
     def expire_leases(self) -> None:
-        """As if the leases of dead workers had run out: their jobs are taken up at once."""
+        """As if the leases of dead workers had run out: their jobs are taken up at once.
+
+        Living ones lose theirs too and bear it; asked all the time they would never finish.
+        """
         self.sql("UPDATE job SET lease_until = clock_timestamp() WHERE state = 'leased'")
 
     def empty_redis(self) -> None:
@@ -146,8 +180,9 @@ class Campaign:
     def wait_until_coded(self) -> None:
         """Every segment with something in it is coded."""
 
+        self.expire_leases()
+
         def none_left() -> bool:
-            self.expire_leases()
             return not self.sql(
                 "SELECT 1 FROM segment s WHERE state IN ('open', 'sealed') AND EXISTS"
                 " (SELECT FROM extent e WHERE e.segment_id = s.id) LIMIT 1"
@@ -204,7 +239,6 @@ class Campaign:
 
     def _provoke(self, name: str) -> None:
         """Bring about what a failpoint needs and the load alone does not."""
-        self.expire_leases()
         if name.startswith("repair."):
             self._damage()
         elif name.startswith("gather."):
@@ -212,7 +246,7 @@ class Campaign:
         elif name == "journal.snapshot":
             self._owe_snapshot()
         elif name.startswith("seal."):
-            faults.kill(faults.pids(self.store.home, "gateway"))
+            faults.kill(faults.pids(self.store.home, "gateway")[-1:])
 
     def _damage(self) -> None:
         """Take one shard of a coded segment away and owe its repair."""
@@ -259,7 +293,18 @@ class Campaign:
         )
 
     def _tail(self) -> str:
-        return f"{self.counts()}\n{self.store.log_tail()}"
+        """What a failure's message should say of the store."""
+        jobs = self.sql(
+            "SELECT family, state, count(*), max(attempts), max(last_error), min(run_at - now())"
+            " FROM job GROUP BY 1, 2 ORDER BY 1, 2"
+        )
+        segments = self.sql(
+            "SELECT storage_policy, state, layout, count(*), min(size), min(created)"
+            " FROM segment GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"
+        )
+        families = self.sql("SELECT name, paused, interval_s FROM job_family ORDER BY 1")
+        lines = [str(self.counts()), *map(str, [*jobs, *segments, *families])]
+        return "\n".join([*lines, self.store.log_tail()])
 
 
 def _process(name: str) -> str:
@@ -287,6 +332,8 @@ def crash_settings() -> dict[str, str]:
         "OBJSTORE_JOBS_TRASH_S": "2",
         "OBJSTORE_JOBS_SAVE_EVERY_S": "1",
         "OBJSTORE_PACKING_OPEN_MAX_S": "3",
+        "OBJSTORE_JOBS_WORKERS": "2",
+        "OBJSTORE_S3_WORKERS": "2",
     }
 
 
