@@ -15,7 +15,6 @@ from pathlib import Path
 from benchmarks import processes
 from tests.support.local_store import LocalStore
 
-
 # What the store may use of a core while nothing is asked of it.
 IDLE_SHARE = 0.25
 SETTLES_WITHIN_S = 60.0
