@@ -7,6 +7,7 @@ Promise: everything here may be repeated, and may stop anywhere; until `empty` h
 can be restored by its node.
 """
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -28,28 +29,30 @@ PAGE = 500
 
 async def trash(row: RetiredRow, drives: Sequence[int], stores: Mapping[int, ShardStore]) -> bool:
     """Trash the row's files on these drives (by index; 0: none). False: some could not be asked."""
-    complete = True
-    for index, drive in enumerate(drives):
-        if drive == 0:
-            continue
+
+    async def one(index: int, drive: int) -> bool:
         try:
             await stores[drive].trash(ShardName(row.segment, row.epoch, index))
         except (StoreError, OSError, KeyError):
-            complete = False
+            return False
+        return True
+
+    done = await asyncio.gather(*(one(i, drive) for i, drive in enumerate(drives) if drive))
     await TRASHED.reach()
-    return complete
+    return all(done)
 
 
 async def present(row: SegmentRow, stores: Mapping[int, ShardStore]) -> int:
     """How many shards of the present layout are where the row says."""
-    found = 0
-    for index, drive in enumerate(row.drives):
+
+    async def one(index: int, drive: int) -> bool:
         try:
             stat = await stores[drive].stat(ShardName(row.id, row.epoch, index))
         except (StoreError, OSError, KeyError):
-            continue
-        found += stat is not None and not stat.trashed
-    return found
+            return False
+        return stat is not None and not stat.trashed
+
+    return sum(await asyncio.gather(*(one(i, drive) for i, drive in enumerate(row.drives))))
 
 
 async def empty(

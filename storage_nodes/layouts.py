@@ -255,6 +255,22 @@ def forget(older_than_s: float, limit: int) -> int:
     return len(gone)
 
 
+def owe_forgotten_encodes(after_s: float, limit: int) -> int:
+    """Sealed segments that should be coded and whose coding nobody owes: owe it. How many."""
+    return len(
+        _ask(
+            "SELECT owe('encode', forgotten.id::text) FROM (SELECT s.id FROM segment s"
+            " WHERE s.state = 'sealed' AND s.layout = 'replicated'"
+            " AND s.storage_policy LIKE 'ec-%%'"
+            " AND s.sealed_at < clock_timestamp() - make_interval(secs => %s) AND NOT EXISTS"
+            " (SELECT FROM job j WHERE j.family = 'encode' AND j.key = s.id::text)"
+            " ORDER BY s.id LIMIT %s) AS forgotten",
+            after_s,
+            limit,
+        )
+    )
+
+
 def unknown_files(
     drive: int, files: Sequence[tuple[UUID, int, int]]
 ) -> Iterator[tuple[UUID, int, int]]:

@@ -35,6 +35,8 @@ from workers.storage import Storage, run, storage
 DRIVE = "drive:"
 BATCH = 100
 PAGE = 1000
+# A round ends after so long, whatever is left: others wait for the worker, and the next comes soon.
+ROUND_S = 10.0
 # Files nobody announced are left alone until their segment is this old.
 ORPHAN_AGE = timedelta(hours=24)
 SCAN_EVERY = timedelta(hours=6)
@@ -47,6 +49,16 @@ CLAIMED = declare(
     "collect.claimed", point="C13", doc="a retired row may be cleared, nothing trashed"
 )
 
+# Segments looked at for extents in one round; the next goes on behind them.
+PAGES = 20
+# A segment sealed this long ago whose coding nobody owes is owed it again.
+FORGOTTEN_S = 300.0
+
+LAST_ROUND = """
+    SELECT cursor #>> '{}' FROM job_done
+     WHERE family = %(family)s AND subject = '' AND outcome = 'done'
+     ORDER BY finished DESC LIMIT 1
+"""
 SCANNED = "SELECT max(finished) FROM job_done WHERE family = %(family)s AND subject = %(subject)s"
 
 
@@ -57,38 +69,53 @@ def collect(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
     if subject.startswith(DRIVE):
         yield from _scan(int(subject.removeprefix(DRIVE)), cursor, here)
         return
-    done = 0
-    for part in (_bury(), _trash(here), _empty(here)):
-        for _ in part:
-            done += 1
-            yield Step(done=done)
+    done, seen = 0, cursor or _seen_last_round()
+    for part in (_abandoned(), _unnamed(seen), _trash(here), _empty(here)):
+        for now_seen in part:
+            done, seen = done + 1, now_seen or seen
+            yield Step(done=done, cursor=seen)
     layouts.forget(config().jobs.trash_s, PAGE)
+    layouts.owe_forgotten_encodes(FORGOTTEN_S, BATCH)
     _owe_scans(here)
 
 
-def _bury() -> Iterator[None]:
-    grace_s = config().jobs.grace_s
-    while layouts.bury_abandoned(BATCH, grace_s):
-        yield
-    last: UUID | None = UUID(int=0)
-    while last is not None:
-        last, candidates = rewrite.unnamed(last, PAGE)
+def _seen_last_round() -> str:
+    """How far the last round came in looking for segments nobody names."""
+    found = queries.rows(LAST_ROUND, family=COLLECT.name)
+    return str(found[0][0]) if found and found[0][0] else str(UUID(int=0))
+
+
+def _abandoned() -> Iterator[str | None]:
+    while layouts.bury_abandoned(BATCH, config().jobs.grace_s):
+        yield None
+
+
+def _unnamed(seen: str) -> Iterator[str | None]:
+    """Bury what nobody names among the next pages of segments, from the beginning after the end."""
+    after = UUID(seen)
+    for _ in range(PAGES):
+        last, candidates = rewrite.unnamed(after, PAGE)
         for segment_id in candidates:
-            rewrite.bury(segment_id, grace_s)
-            yield
-        yield
+            rewrite.bury(segment_id, config().jobs.grace_s)
+            yield None
+        after = last or UUID(int=0)
+        yield str(after)
+        if last is None:
+            return
 
 
-def _trash(here: Storage) -> Iterator[None]:
-    after = 0
+def _trash(here: Storage) -> Iterator[str | None]:
+    after, until = 0, clock.monotonic() + ROUND_S
     while rows := layouts.retired_due(BATCH, after):
         for row in rows:
+            if clock.monotonic() > until:
+                return
             after = row.id
             if _successor_is_whole(row, here):
                 _clear(row, here)
             else:
                 layouts.put_off(row, AGAIN_AFTER_S)
-            yield
+            yield None
 
 
 def _clear(row: RetiredRow, here: Storage) -> None:
@@ -113,7 +140,7 @@ def _successor_is_whole(row: RetiredRow, here: Storage) -> bool:
     return found >= max(policy(now.policy).needed + 1, width - 1)
 
 
-def _empty(here: Storage) -> Iterator[None]:
+def _empty(here: Storage) -> Iterator[str | None]:
     jobs = config().jobs
     for store in here.stores.values():
         try:
@@ -128,7 +155,7 @@ def _empty(here: Storage) -> Iterator[None]:
             )
         except (StoreError, OSError):
             continue  # its turn comes when it is back
-        yield
+        yield None
 
 
 def _owe_scans(here: Storage) -> None:

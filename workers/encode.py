@@ -34,6 +34,9 @@ DRIVES_AFTER_S = 15.0
 # The oldest of several small segments gathers the others; they stand back for so long.
 GATHERER_HAS_S = 120.0
 STAND_BACK_S = 5.0
+# An attempt was in vain because the segment is not what was read; the next reads it anew.
+CHANGED = "the segment has changed meanwhile"
+CHANGED_AFTER_S = 1.0
 MOST_SOURCES = 64
 
 CLAIMED = declare("encode.claimed", point="C12", doc="the job is claimed, nothing written")
@@ -71,7 +74,7 @@ def _code(
     yield Step(done=1, total=3)
     epoch = layouts.begin_layout(row, drives)
     if epoch is None:
-        return
+        raise NotYet(CHANGED, after_s=CHANGED_AFTER_S)
     cell_size = config().coding.cell_size
     plan = encoder.Plan(
         cluster=here.cluster,
@@ -98,6 +101,8 @@ def _code(
     finally:
         if not swapped:
             layouts.give_back(row.id, epoch)
+    if not swapped:
+        raise NotYet(CHANGED, after_s=CHANGED_AFTER_S)
     SWAPPED.hit()
     yield Step(done=3, total=3)
 
@@ -142,6 +147,8 @@ def _gather(
     finally:
         if not moved:
             layouts.give_up_target(target, owner)
+    if not moved:
+        raise NotYet(CHANGED, after_s=CHANGED_AFTER_S)
     yield Step(done=len(rows) + 2, total=len(rows) + 2)
 
 

@@ -10,7 +10,7 @@ the row changes by compare-and-set. What was on the old drive is retired, never 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -69,7 +69,7 @@ def _mend(row: SegmentRow, here: Storage, context: Context) -> Iterator[Step]:
     total = len(health.broken)
     if total:
         CLAIMED.hit()
-    targets = _announced(row, _targets(row, health, here))
+    targets = _targets(row, health.broken, here)
     if targets:
         yield Step(done=0, total=total)
         for index, why in run(_restore(shards, targets, here)).items():
@@ -147,27 +147,23 @@ async def is_whole(shards: Coded | Copies, index: int, store: ShardStore) -> boo
     return await rebuild.copy_is_whole(shards, _name(shards, index), store)
 
 
-def _targets(row: SegmentRow, health: Health, here: Storage) -> dict[int, int]:
-    """Where each broken shard goes: another drive, or its own again when there is no other."""
+def _targets(row: SegmentRow, broken: Iterable[int], here: Storage) -> dict[int, int]:
+    """Where each broken shard goes: another drive, or its own again when there is no other.
+
+    What a crash would leave on another drive is owed to collect from here on; a drive that is still
+    to be cleared of the same shard is passed over.
+    """
     candidates = here.writable()
     wanted = policy(row.policy) if row.layout == "coded" else policy(row.policy).staged()
     taken = {drive for drive in row.drives if drive}
-    fresh = placement.replace(candidates, wanted, row.id, keep=taken, count=len(health.broken))
-    targets = dict(zip(sorted(health.broken), fresh, strict=False))
+    fresh = iter(placement.replace(candidates, wanted, row.id, keep=taken, count=len(candidates)))
     takes_writes = {drive.id for drive in candidates}
-    for index in health.broken:
-        if index not in targets and row.drives[index] in takes_writes:
-            targets[index] = row.drives[index]
+    targets = {}
+    for index in sorted(broken):
+        drive = next((d for d in fresh if layouts.begin_shard(row, index, d)), row.drives[index])
+        if drive in takes_writes:
+            targets[index] = drive
     return targets
-
-
-def _announced(row: SegmentRow, targets: dict[int, int]) -> dict[int, int]:
-    """Those targets that may be written: what a crash would leave there is owed to collect."""
-    return {
-        index: drive
-        for index, drive in targets.items()
-        if drive == row.drives[index] or layouts.begin_shard(row, index, drive)
-    }
 
 
 async def _restore(

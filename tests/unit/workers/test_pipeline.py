@@ -296,6 +296,34 @@ def test_a_segment_that_is_named_is_never_collected(drives):
     assert drives.files() == before
 
 
+def test_a_round_goes_on_behind_the_last_one(drives):
+    packs = [big(drives, seed) for seed in (1, 2)]
+    for version in packs[0].payloads | packs[1].payloads:
+        forget(version)
+    ask(
+        "INSERT INTO job_done (id, family, subject, key, state, priority, run_at, cursor, outcome,"
+        " done, attempts, token, owed_again, cancel_requested, last_error, detail)"
+        " VALUES (%s, 'collect', '', 'slot', 'leased', 0, now(), to_jsonb(%s::text), 'done',"
+        " 1, 1, 1, false, false, '', '{}') RETURNING id",
+        new_id(),
+        str(packs[0].id),
+    )
+
+    run(collect.collect)
+
+    assert layouts.segment(packs[0].id).state == "sealed"
+    assert layouts.segment(packs[1].id) is None or layouts.segment(packs[1].id).state == "dead"
+
+
+def test_coding_that_nobody_owes_is_owed_again(drives):
+    pack = big(drives)
+    ask("UPDATE segment SET sealed_at = now() - interval '1 hour' RETURNING id")
+
+    run(collect.collect)
+
+    assert ask("SELECT subject FROM job WHERE family = 'encode'") == [(str(pack.id),)]
+
+
 def test_a_dead_segment_refuses_new_references(drives):
     pack = big(drives)
     for version in pack.payloads:
