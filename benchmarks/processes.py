@@ -23,7 +23,8 @@ _ROLES = (
     ("node", re.compile(r"storage_nodes\.node|serve node|objstore node")),
     ("gateway", re.compile(r"gateway|granian.*s3", re.I)),
     ("console", re.compile(r"console|wsgi", re.I)),
-    ("dispatcher", re.compile(r"dispatcher")),
+    ("dispatcher", re.compile(r"dispatch")),
+    ("metrics", re.compile(r"metrics")),
     ("beat", re.compile(r"\bbeat\b")),
     ("worker", re.compile(r"celery|worker")),
 )
