@@ -29,7 +29,7 @@ FROM journal_state s
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def store() -> Iterator[LocalStore]:
     with running_store() as made:
         yield made
@@ -170,9 +170,6 @@ def _client(store: LocalStore) -> Any:
 
 
 def test_a_store_that_runs_is_not_rebuilt(store: LocalStore) -> None:
-    if not store.has_runner():
-        store.start()
-
     with pytest.raises(AssertionError, match="already runs"):
         store.manage("rebuild")
 
