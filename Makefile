@@ -13,7 +13,7 @@ PYTEST_WORKERS ?= 2
 TEST_SEED ?= 20261121
 # A test that fails is tried twice more, because other people's load can starve a two-core machine of
 # seconds; every rerun is printed as R with its traceback at the end (-rR) and is a bug to mend, not a pass to enjoy.
-PYTEST_FLAGS ?= -n $(PYTEST_WORKERS) --dist loadfile --timeout 300 --reruns 2 -rR --randomly-seed $(TEST_SEED)
+PYTEST_FLAGS ?= -n $(PYTEST_WORKERS) --dist loadfile --no-loadscope-reorder --timeout 300 --reruns 2 -rR --randomly-seed $(TEST_SEED)
 TESTS ?= tests
 
 .PHONY: help venv venv-dev run test lint types format bench chaos clients conformance lock clean
