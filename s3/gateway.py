@@ -44,6 +44,7 @@ _DRAIN_BYTES = 16 << 20
 _ONCE = frozenset({"host", "content-length", "transfer-encoding"})
 _NOT_REPEATED: frozenset[str] = frozenset()
 _TEXT: Header = (b"content-type", b"text/plain")
+_CLOSE: Header = (b"connection", b"close")
 _COUNTS = {
     "GetObject": metrics.get_objects,
     "PutObject": metrics.put_objects,
@@ -103,13 +104,13 @@ class Gateway:
                 incoming = self._intake.incoming(call, receive)
                 call.body = await self._intake.payload(call, incoming, call.operation.body)
                 reply = await call.operation.handler(call, self._store)
-                headers = self._headers(call, reply)
+                headers = self._headers(call, reply, incoming)
             except Exception as why:
                 error = unexpected(why)
                 if error is not why:
                     log.exception("request failed", extra={"request_id": call.request_id})
                 reply = await self._error_reply(call, error, incoming, receive)
-                headers = self._headers(call, reply)
+                headers = self._headers(call, reply, incoming)
             await self._send(call, reply, headers, receive, send)
             status = reply.status
         except _ClientGone:
@@ -162,10 +163,15 @@ class Gateway:
             except StoreError:
                 incoming = None
             if incoming is not None and not await drain(incoming, _DRAIN_BYTES):
-                reply.headers.append((b"connection", b"close"))
+                reply.headers.append(_CLOSE)
         return reply
 
-    def _headers(self, call: Call, reply: Reply) -> list[Header]:
+    def _headers(self, call: Call, reply: Reply, incoming: Incoming | None = None) -> list[Header]:
+        # No 100 Continue went out when nothing was asked for, or the body is empty. awscli's
+        # botocore takes this answer's status for that of every later one on the connection, an
+        # error's too: there must be none.
+        if "expect" in call.headers and not (incoming is not None and incoming.received):
+            reply.headers = [*(one for one in reply.headers if one != _CLOSE), _CLOSE]
         return finished(self._envelope.headers(call.request_id), reply, call.method)
 
     async def _send(

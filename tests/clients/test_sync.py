@@ -20,6 +20,7 @@ from tests.s3.accounts import Account
 FULL = os.environ.get("CLIENTS") == "full"
 FILES = 5_000 if FULL else 400
 LARGE_BYTES = (2 << 30) if FULL else (100 << 20)
+LONG_AGO = 1_700_000_000
 
 pytestmark = [pytest.mark.clients, pytest.mark.cluster, pytest.mark.timeout(3600)]
 
@@ -42,6 +43,9 @@ def test_a_second_sync_of_awscli_has_nothing_to_do(
     aws: AwsCli, prefix: str, tmp_path: Path
 ) -> None:
     up = make_tree(tmp_path / "up", 50)
+    for file in up.rglob("*"):
+        # Old: an object's time is in whole seconds, and a file must not be younger.
+        os.utime(file, (LONG_AGO, LONG_AGO))
     aws.aws("s3", "sync", "--only-show-errors", up, aws.url(prefix))
 
     assert aws.aws("s3", "sync", "--no-progress", up, aws.url(prefix)) == b""

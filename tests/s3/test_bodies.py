@@ -227,6 +227,22 @@ def test_a_body_refused_at_the_gate_is_never_asked_for(raw, bucket) -> None:
     assert answer.startswith(b"HTTP/1.1 403")
 
 
+def test_an_answer_without_100_continue_is_the_last_of_its_connection(raw, bucket) -> None:
+    signed = raw.signer.headers("PUT", f"{raw.endpoint}/{bucket}/a", payload_hash=sigv4.UNSIGNED)
+    sent = {**signed, "content-length": "0", "expect": "100-continue"}
+    head = f"PUT /{bucket}/a HTTP/1.1\r\n" + "".join(
+        f"{name}: {value}\r\n" for name, value in sent.items()
+    )
+    answer = b""
+    with socket.create_connection((raw.host, raw.port), timeout=ANSWER_WITHIN_S) as connection:
+        connection.sendall(head.encode() + b"\r\n")
+        while piece := connection.recv(65536):
+            answer += piece
+
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert b"connection: close" in answer.lower()
+
+
 def test_a_body_let_in_is_asked_for(raw, s3, bucket) -> None:
     signed = raw.signer.headers("PUT", f"{raw.endpoint}/{bucket}/a", payload_hash=sigv4.UNSIGNED)
     sent = {**signed, "content-length": "4", "expect": "100-continue"}

@@ -516,6 +516,18 @@ async def test_a_refused_body_that_was_to_be_asked_for_is_not(client: Client) ->
     assert response.reads == 0
 
 
+@pytest.mark.parametrize(
+    ("body", "is_last"), [(b"", True), (b"hello", False)], ids=["empty", "asked for"]
+)
+async def test_without_100_continue_the_answer_is_the_last_of_its_connection(
+    client: Client, body: bytes, is_last: bool
+) -> None:
+    response = await client.signed("PUT", "/bucket/a", body, headers={"expect": "100-continue"})
+
+    assert response.status == 200
+    assert ("connection" in response) == is_last
+
+
 async def test_a_refused_body_under_way_is_read_away(client: Client) -> None:
     response = await client.plain("PUT", "/bucket/a", b"hello", pieces=[b"he", b"llo"])
 
