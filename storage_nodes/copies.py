@@ -11,9 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from core.errors import NotEnoughShards, StoreError
+from core.errors import BadFormat, NotEnoughShards, ShardCorrupt, StoreError
 from storage_nodes.pack_format import RECORD_HEADER, SegmentRecords, record_length
-from storage_nodes.shard_file import HEADER_SIZE
+from storage_nodes.shard_file import HEADER_SIZE, parse_header
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardReader, ShardStore
 
@@ -40,6 +40,7 @@ class Space:
     content: bytearray
     unreadable: set[int]  # indexes of copies that could not be opened
     damaged: set[int]  # indexes of copies with a record that did not verify
+    doubtful: set[int]  # indexes of copies whose file does not say that it is this copy
 
 
 def end_of(records: Sequence[Record]) -> int:
@@ -49,7 +50,7 @@ def end_of(records: Sequence[Record]) -> int:
 
 async def read(copies: Copies, stores: Mapping[int, ShardStore]) -> Space:
     """The whole address space, every named record verified."""
-    space = Space(bytearray(copies.size), set(), set())
+    space = Space(bytearray(copies.size), set(), set(), set())
     readers = await _open(copies, stores, space)
     try:
         if not readers:
@@ -83,19 +84,34 @@ def verifies(records: SegmentRecords, space: bytearray, position: int, length: i
 async def _open(
     copies: Copies, stores: Mapping[int, ShardStore], space: Space
 ) -> dict[int, ShardReader]:
-    """The readable copies, the longest first."""
+    """The readable copies, the longest first; those whose header is wrong are a last resort."""
     readers: dict[int, ShardReader] = {}
     for index, drive in enumerate(copies.drives):
         if drive == 0 or drive not in stores:
             space.unreadable.add(index)
             continue
+        name = ShardName(copies.segment, copies.epoch, index)
         try:
-            readers[index] = await stores[drive].open(
-                ShardName(copies.segment, copies.epoch, index)
-            )
+            readers[index] = await stores[drive].open(name)
+            if not await _is_of(readers[index], name):
+                space.doubtful.add(index)
         except (StoreError, OSError):
             space.unreadable.add(index)
-    return dict(sorted(readers.items(), key=lambda each: (-each[1].size, each[0])))
+    for index in space.unreadable & readers.keys():
+        await readers.pop(index).close()
+    order = sorted(
+        readers, key=lambda index: (index in space.doubtful, -readers[index].size, index)
+    )
+    return {index: readers[index] for index in order}
+
+
+async def _is_of(reader: ShardReader, name: ShardName) -> bool:
+    """Does the file say that it is the copy of that name?"""
+    try:
+        header = parse_header(await reader.read(0, HEADER_SIZE))
+    except (BadFormat, ShardCorrupt):
+        return False
+    return header.name == name and header.layout == "replicated"
 
 
 async def _fill(space: Space, readers: dict[int, ShardReader]) -> int:

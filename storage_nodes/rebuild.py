@@ -4,15 +4,18 @@ one.
 Here: the bytes. Not here: which shard, on which drive (workers.repair), rows (`layouts`).
 
 Promise: what is published was computed from verified blocks only, and read back and verified
-before this returns. A shard that nobody can restore raises NotEnoughShards, and nothing was
-published.
+before this returns. A shard that nobody can restore raises NotEnoughShards, and then nothing was
+published and nothing taken away: a damaged file makes room only for its whole and durable
+successor, since its good blocks may be the last of their kind.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from core.errors import BadFormat, NotEnoughShards, ShardCorrupt, StoreError
+from xxhash import xxh3_128
+
+from core.errors import BadFormat, NotEnoughShards, ShardCorrupt, ShardMissing, StoreError
 from storage_nodes import copies
 from storage_nodes.coding import coder
 from storage_nodes.pack_format import SegmentRecords
@@ -66,38 +69,65 @@ class Coded:
 
 
 class Sources:
-    """The shards of a coded segment that can be read; each is dropped at its first bad block."""
+    """The shards of a coded segment that can be read. One with a bad block is asked only where the
+    others do not suffice: its other blocks verify or do not, each for itself.
+    """
 
     def __init__(self, coded: Coded) -> None:
         self._coded = coded
         self._readers: dict[int, ShardReader] = {}
         self._footers: dict[int, ShardFooter] = {}
+        self._doubtful: set[int] = set()
         self.bad: dict[int, str] = {}
 
-    async def open(self, stores: Mapping[int, ShardStore], without: Sequence[int]) -> None:
-        """Open what can be opened, frame verified, but for the indexes `without`."""
+    async def open(self, stores: Mapping[int, ShardStore], doubtful: Collection[int]) -> None:
+        """Open what can be opened, frame verified; those known to be bad are asked last."""
+        self._doubtful.update(doubtful)
         for index, drive in enumerate(self._coded.drives):
-            if index in without or drive == 0 or drive not in stores:
+            if drive == 0 or drive not in stores:
                 continue
             try:
                 reader = await stores[drive].open(self._coded.name(index))
-            except (StoreError, OSError):
+            except ShardMissing:
                 self.bad[index] = "missing"
+                continue
+            except (StoreError, OSError):
                 continue
             self._readers[index] = reader
             try:
                 self._footers[index] = await read_frame(self._coded, index, reader)
+            except (ShardCorrupt, BadFormat):
+                self.bad[index] = "corrupt"
+                await self._drop(index)
             except (StoreError, OSError):
                 await self._drop(index)
+
+    async def ranges(self, start: int, stop: int) -> AsyncIterator[tuple[int, dict[int, bytes]]]:
+        """[start, stop) of k shards in one piece, or block by block where no k have all of it: the
+        places the pieces begin at, and the pieces.
+        """
+        try:
+            have = await self.read(start, stop)
+        except NotEnoughShards:
+            if stop - start <= BLOCK:
+                raise
+        else:
+            yield start, have
+            return
+        for at in range(start, stop, BLOCK):
+            yield at, await self.read(at, min(at + BLOCK, stop))
 
     async def read(self, start: int, stop: int) -> dict[int, bytes]:
         """The range of k shards, verified; data shards first. `start` begins a block."""
         pieces: dict[int, bytes] = {}
-        for index in sorted(self._readers):
+        for index in sorted(self._readers, key=lambda each: (each in self._doubtful, each)):
             if len(pieces) == self._coded.policy.needed:
                 break
             try:
                 piece = await self._readers[index].read(HEADER_SIZE + start, stop - start)
+            except ShardCorrupt:
+                self._doubt(index)
+                continue
             except (StoreError, OSError):
                 await self._drop(index)
                 continue
@@ -105,7 +135,7 @@ class Sources:
             shard_salt = salt(self._coded.name(index))
             bad = verify_blocks(piece, start // BLOCK, sums, shard_salt)
             if len(piece) != stop - start or bad is not None:
-                await self._drop(index)
+                self._doubt(index)
                 continue
             pieces[index] = piece
         if len(pieces) < self._coded.policy.needed:
@@ -118,8 +148,11 @@ class Sources:
         for reader in self._readers.values():
             await reader.close()
 
-    async def _drop(self, index: int) -> None:
+    def _doubt(self, index: int) -> None:
         self.bad[index] = "corrupt"
+        self._doubtful.add(index)
+
+    async def _drop(self, index: int) -> None:
         await self._readers.pop(index).close()
 
 
@@ -136,9 +169,16 @@ async def read_frame(coded: Coded, index: int, reader: ShardReader) -> ShardFoot
 
 
 async def restore(
-    coded: Coded, targets: Mapping[int, int], stores: Mapping[int, ShardStore]
+    coded: Coded,
+    targets: Mapping[int, int],
+    stores: Mapping[int, ShardStore],
+    *,
+    in_the_way: Collection[int] = (),
 ) -> dict[int, str]:
-    """Write the shards `targets` (index -> drive) anew; other shards found bad on the way."""
+    """Write the shards `targets` (index -> drive) anew; other shards found bad on the way.
+
+    The targets `in_the_way` replace a file of their name, which goes to trash.
+    """
     sources = Sources(coded)
     files: dict[int, ShardFile] = {}
     length = coded.shard_length
@@ -155,13 +195,16 @@ async def restore(
         sums = {index: BlockSums(coded.name(index)) for index in targets}
         # Cells of one stripe have one length, and pieces of equal place belong together.
         for start in range(0, length, PIECE):
-            have = await sources.read(start, min(start + PIECE, length))
-            for index, piece in code.restore(have, list(targets)).items():
-                sums[index].update(piece)
-                await files[index].write(HEADER_SIZE + start, [piece])
+            async for at, have in sources.ranges(start, min(start + PIECE, length)):
+                for index, piece in code.restore(have, list(targets)).items():
+                    sums[index].update(piece)
+                    await files[index].write(HEADER_SIZE + at, [piece])
         for index, file in files.items():
-            footer = sums[index].footer(coded.size)
-            await file.write(HEADER_SIZE + length, [footer.pack(coded.name(index))])
+            footer = sums[index].footer(coded.size).pack(coded.name(index))
+            await file.write(HEADER_SIZE + length, [footer], sync=True)
+        for index, file in files.items():
+            if index in in_the_way:
+                await stores[targets[index]].trash(coded.name(index))
             await file.publish()
     except BaseException:
         for file in files.values():
@@ -172,7 +215,7 @@ async def restore(
     for index, drive in targets.items():
         if not await is_whole(coded, index, stores[drive]):
             raise ShardCorrupt("The restored shard does not verify.", shard=coded.name(index))
-    return sources.bad
+    return {index: why for index, why in sources.bad.items() if index not in targets}
 
 
 async def is_whole(coded: Coded, index: int, store: ShardStore) -> bool:
@@ -183,6 +226,7 @@ async def is_whole(coded: Coded, index: int, store: ShardStore) -> bool:
         return False
     try:
         footer = await read_frame(coded, index, reader)
+        digest = xxh3_128()
         for start in range(0, footer.payload_length, PIECE):
             stop = min(start + PIECE, footer.payload_length)
             piece = await reader.read(HEADER_SIZE + start, stop - start)
@@ -191,11 +235,12 @@ async def is_whole(coded: Coded, index: int, store: ShardStore) -> bool:
                 return False
             if verify_blocks(piece, start // BLOCK, footer.checksums, shard_salt) is not None:
                 return False
+            digest.update(piece)
+        return digest.digest() == footer.digest
     except (ShardCorrupt, BadFormat):
         return False
     finally:
         await reader.close()
-    return True
 
 
 async def restore_copy(
@@ -203,14 +248,22 @@ async def restore_copy(
     space: bytearray,
     header: ShardHeader,
     store: ShardStore,
+    *,
+    is_in_the_way: bool = False,
 ) -> None:
-    """Write one copy of a replicated segment anew, from a verified address space."""
+    """Write one copy of a replicated segment anew, from a verified address space.
+
+    A file of its name that `is_in_the_way` is replaced, and goes to trash.
+    """
     size = HEADER_SIZE + len(space)
     file = await store.create(header.name, purpose="shard", size_bytes=size, header=header.pack())
     try:
         view = memoryview(space)
         for start in range(0, len(view), PIECE):
             await file.write(HEADER_SIZE + start, [view[start : start + PIECE]])
+        await file.sync()
+        if is_in_the_way:
+            await store.trash(header.name)
         await file.publish()
     except BaseException:
         await file.abandon()
@@ -220,7 +273,7 @@ async def restore_copy(
 
 
 async def copy_is_whole(source: copies.Copies, name: ShardName, store: ShardStore) -> bool:
-    """Does this one copy hold every named record?"""
+    """Is it this copy of the segment, and does it hold every named record?"""
     drives = [0] * name.index
     alone = copies.Copies(
         segment=source.segment,
@@ -232,6 +285,8 @@ async def copy_is_whole(source: copies.Copies, name: ShardName, store: ShardStor
     try:
         space = await copies.read(alone, {1: store})
     except NotEnoughShards:
+        return False
+    if space.doubtful:
         return False
     records = SegmentRecords(source.segment)
     return all(copies.verifies(records, space.content, at, length) for at, length in source.records)

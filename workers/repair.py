@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from core.config import config
-from core.errors import StoreError
+from core.errors import NotEnoughShards, StoreError
 from core.failpoints import declare
 from jobs.catalogue import REPAIR
 from jobs.step import GiveUp, NotYet, Step
@@ -72,8 +72,13 @@ def _mend(row: SegmentRow, here: Storage, context: Context) -> Iterator[Step]:
     targets = _targets(row, health.broken, here)
     if targets:
         yield Step(done=0, total=total)
-        for index, why in run(_restore(shards, targets, here)).items():
-            layouts.noticed(row, index, why)
+        try:
+            others = run(_restore(shards, targets, here))
+        except NotEnoughShards as why:
+            # Nothing was changed; what is lost may come back, with its drive or its node.
+            raise NotYet(why.message, after_s=AGAIN_AFTER_S) from why
+        for index, state in others.items():
+            layouts.noticed(row, index, state)
         COPIED.hit()
         context.check()
         for done, (index, drive) in enumerate(targets.items(), start=1):
@@ -169,21 +174,24 @@ def _targets(row: SegmentRow, broken: Iterable[int], here: Storage) -> dict[int,
 async def _restore(
     shards: Coded | Copies, targets: Mapping[int, int], here: Storage
 ) -> dict[int, str]:
-    """Write the shards; which others were found bad on the way."""
+    """Write the shards; which others were found bad on the way.
+
+    A name that exists is never written over: what a former attempt left is used, or makes room
+    once its successor is whole and durable.
+    """
     stores = here.stores
     wanted: dict[int, int] = {}
+    in_the_way: set[int] = set()
     for index, drive in targets.items():
-        # A name that exists is never written over: what a former attempt left is used or trashed.
-        name = _name(shards, index)
-        if await stores[drive].stat(name) is not None:
+        if await stores[drive].stat(_name(shards, index)) is not None:
             if await is_whole(shards, index, stores[drive]):
                 continue
-            await stores[drive].trash(name)
+            in_the_way.add(index)
         wanted[index] = drive
     if not wanted:
         return {}
     if isinstance(shards, Coded):
-        return await rebuild.restore(shards, wanted, stores)
+        return await rebuild.restore(shards, wanted, stores, in_the_way=in_the_way)
     space = await copies.read(shards, stores)
     for index, drive in wanted.items():
         header = ShardHeader(
@@ -194,7 +202,9 @@ async def _restore(
             parity=len(shards.drives) - 1,
             cell_size=0,
         )
-        await rebuild.restore_copy(shards, space.content, header, stores[drive])
+        await rebuild.restore_copy(
+            shards, space.content, header, stores[drive], is_in_the_way=index in in_the_way
+        )
     return dict.fromkeys(space.damaged - wanted.keys(), "corrupt")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import random
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -17,7 +18,7 @@ from storage_nodes.gather import Gathering, gathered_size
 from storage_nodes.pack_format import SegmentRecords, aligned, parse_record, record_length
 from storage_nodes.policy import policy
 from storage_nodes.rebuild import Coded
-from storage_nodes.shard_file import HEADER_SIZE, ShardHeader
+from storage_nodes.shard_file import HEADER_SIZE, ShardHeader, parse_footer
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.memory import MemoryShardStore
 
@@ -218,6 +219,42 @@ async def test_a_damaged_source_is_passed_over_and_reported():
 
     assert bad == {4: "corrupt"}
     assert bytes(drives.file(0)) == lost[0]
+
+
+async def test_a_damaged_file_makes_room_for_its_successor_only():
+    drives = CodedDrives()
+    await drives.write(random.Random(1).randbytes(500_000))
+    before = bytes(drives.file(2))
+    drives.file(2)[HEADER_SIZE + 10] ^= 1
+
+    await rebuild.restore(drives.coded, {2: 3}, drives.stores, in_the_way=[2])
+
+    assert bytes(drives.file(2)) == before
+    assert list(drives.stores[3].trashed) == [drives.plan.name(2)]
+
+
+async def test_a_shard_with_a_digest_of_other_bytes_is_not_whole():
+    drives = CodedDrives()
+    await drives.write(random.Random(1).randbytes(500_000))
+    name, length = drives.plan.name(1), drives.coded.shard_length
+    tail = bytes(drives.file(1)[HEADER_SIZE + length :])
+    footer = parse_footer(tail, name, len(drives.file(1)))
+
+    drives.file(1)[HEADER_SIZE + length :] = replace(footer, digest=bytes(16)).pack(name)
+
+    assert not await rebuild.is_whole(drives.coded, 1, drives.stores[2])
+
+
+async def test_the_copy_of_another_segment_is_not_whole_and_no_source():
+    packed, other = Packed([4096, 70_000], seed=1), Packed([4096, 70_000, 5], seed=2)
+    packed.stores[1].shards[ShardName(packed.id, 1, 0)] = bytearray(other.file(0))
+
+    space = await copies.read(packed.copies, packed.stores)
+
+    assert (space.doubtful, space.damaged) == ({0}, set())
+    assert space.content == packed.file(1)[HEADER_SIZE:]
+    name = ShardName(packed.id, 1, 0)
+    assert not await rebuild.copy_is_whole(packed.copies, name, packed.stores[1])
 
 
 async def test_a_shard_with_one_flipped_bit_is_not_whole():

@@ -503,11 +503,89 @@ def test_four_lost_shards_change_nothing(drives):
     run(encode.encode, pack.id)
     row = layouts.segment(pack.id)
     drives.lose(*row.drives[:4])
+    before = drives.files()
 
-    with pytest.raises(NotEnoughShards):
+    with pytest.raises(NotYet):
         run(repair.repair, pack.id)
 
     assert layouts.segment(pack.id) == row
+    assert drives.files() == before
+
+
+def damaged(drives, row, places) -> dict[int, bytes]:
+    """The shards before a bit of some was flipped, and noticed. No other drive can be asked."""
+    drives.hide(*(set(drives.everything) - set(row.drives)))
+    before = {
+        index: bytes(drives.file(drive, row.id, row.epoch, index))
+        for index, drive in enumerate(row.drives)
+    }
+    for index, place in places.items():
+        drives.file(row.drives[index], row.id, row.epoch, index)[HEADER_SIZE + place] ^= 1
+        layouts.noticed(row, index, "corrupt")
+    return before
+
+
+def test_shards_too_damaged_to_be_restored_stay_where_they_are(drives):
+    pack = big(drives)
+    run(encode.encode, pack.id)
+    row = layouts.segment(pack.id)
+    damaged(drives, row, {0: 5, 3: 5, 7: 5, 8: 5})
+    with_damage = {n: dict(store.shards) for n, store in drives.everything.items()}
+
+    with pytest.raises(NotYet):
+        run(repair.repair, pack.id)
+
+    assert {n: store.shards for n, store in drives.everything.items()} == with_damage
+    assert set(layouts.known_damage(row)) == {0, 3, 7, 8}
+
+
+def test_many_shards_damaged_in_different_blocks_give_each_other_back(drives):
+    pack = SealedPack(drives, [700_000] * 4)
+    run(encode.encode, pack.id)
+    row = layouts.segment(pack.id)
+    assert len(drives.file(row.drives[0], row.id, row.epoch, 0)) > 3 * 65536
+    before = damaged(drives, row, {0: 5, 1: 70_000, 3: 140_000, 7: 65_000, 8: 66_000})
+
+    run(repair.repair, pack.id)
+
+    after = layouts.segment(pack.id)
+    assert after.drives == row.drives
+    assert before == {
+        index: bytes(drives.file(drive, row.id, row.epoch, index))
+        for index, drive in enumerate(row.drives)
+    }
+    assert not layouts.known_damage(row)
+
+
+def test_copies_damaged_in_different_records_give_each_other_back(drives):
+    pack = big(drives)
+    row = layouts.segment(pack.id)
+    last = [located(version)[1] + 70 for version in list(pack.payloads)[-3:]]
+    before = damaged(drives, row, dict(enumerate(last)))
+
+    run(repair.repair, pack.id)
+
+    assert layouts.segment(pack.id).drives == row.drives
+    length = HEADER_SIZE + last[-1] - 70
+    assert {index: held[:length] for index, held in before.items()} == {
+        index: bytes(drives.file(drive, row.id, row.epoch, index))[:length]
+        for index, drive in enumerate(row.drives)
+    }
+    drives.show(*drives.everything)
+    run(encode.encode, pack.id)
+    assert {v: payload_of(drives, v) for v in pack.payloads} == pack.payloads
+
+
+def test_a_copy_with_a_damaged_header_is_written_anew(drives):
+    pack = big(drives)
+    row = layouts.segment(pack.id)
+    before = damaged(drives, row, {1: 30 - HEADER_SIZE})
+
+    run(repair.repair, pack.id)
+
+    now = bytes(drives.file(row.drives[1], row.id, row.epoch, 1))
+    assert before[1].startswith(now[:HEADER_SIZE])
+    assert not layouts.known_damage(row)
 
 
 @pytest.mark.parametrize("point", ["repair.claimed", "repair.copied"])
