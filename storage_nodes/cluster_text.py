@@ -59,8 +59,8 @@ def _contents(found: dict[str, Any]) -> list[str]:
     capacity, segments = found["capacity"], found["segments"]
     count = sum(one["count"] for one in segments["states"].values())
     lines = [
-        f"{_count(capacity['disks'], 'physical disk')} of {_size(capacity['size_bytes'])},"
-        f" {_size(capacity['free_bytes'])} free above the reserve.",
+        f"{_count(capacity['disks'], 'physical disk')} of {size_text(capacity['size_bytes'])},"
+        f" {size_text(capacity['free_bytes'])} free above the reserve.",
         f"{_count(count, 'segment')}, {segments['degraded']} with fewer shards than due.",
     ]
     if not found["observed"]["fresh"]:
@@ -71,7 +71,7 @@ def _contents(found: dict[str, Any]) -> list[str]:
 def _readable(row: dict[str, Any]) -> dict[str, Any]:
     """Bytes as sizes."""
     return {
-        name.removesuffix("_bytes"): _size(value) if name.endswith("_bytes") else value
+        name.removesuffix("_bytes"): size_text(value) if name.endswith("_bytes") else value
         for name, value in row.items()
     }
 
@@ -84,7 +84,8 @@ def _count(number: int, what: str) -> str:
     return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
-def _size(count: int) -> str:
+def size_text(count: int) -> str:
+    """Bytes as people read them."""
     size = float(count)
     for unit in ("B", "KiB", "MiB", "GiB", "TiB"):
         if size < 1024:
