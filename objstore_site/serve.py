@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from core import logs
 from core.config import config, default_environment, environment
 from core.errors import ConfigurationError
+from objstore_site import gateway as s3_processes
 from objstore_site import safety, web
 from objstore_site.local.home import local_drives
 from objstore_site.running import reach_running_store
@@ -25,7 +26,7 @@ BACKGROUND_NICE = 10
 def gateway(arguments: argparse.Namespace) -> None:
     """The S3 port: one worker process per core, plain ASGI."""
     safety.refuse_unsafe_database(config())
-    web.serve_gateway(config())
+    s3_processes.serve(config())
 
 
 def console(arguments: argparse.Namespace) -> None:

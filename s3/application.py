@@ -1,7 +1,7 @@
 """One gateway process: opens the store, serves requests through `Gateway`, closes what it opened.
 
-Here: the ASGI life of a worker. Not here: a request (s3.gateway), the server that starts this
-(objstore_site.serve).
+Here: what a worker opens and closes. Not here: a request (s3.gateway), connections
+(s3.connection), the processes (objstore_site.gateway).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import gc
 import logging
 
 from core import metrics
-from core.config import Config, config
+from core.config import Config
 from core.logs import set_up
 from objects.store import Store
 from s3.access_log import AccessLog
@@ -22,7 +22,7 @@ log = logging.getLogger("s3.gateway")
 
 
 class Application:
-    """The ASGI application of a worker process: opens the store when it starts."""
+    """The ASGI application of a worker process."""
 
     def __init__(self) -> None:
         self._gateway: Gateway | None = None
@@ -30,27 +30,11 @@ class Application:
         self._counting: asyncio.Task[None] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http":
-            assert self._gateway is not None
-            await self._gateway.serve(scope, receive, send)
-        elif scope["type"] == "lifespan":
-            await self._live(receive, send)
+        assert self._gateway is not None
+        await self._gateway.serve(scope, receive, send)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        """Open when the worker starts, close when it stops."""
-        await receive()
-        try:
-            await self._open(config())
-        except Exception as why:
-            log.exception("the gateway cannot start")
-            await send({"type": "lifespan.startup.failed", "message": str(why)})
-            return
-        await send({"type": "lifespan.startup.complete"})
-        await receive()
-        await self._close()
-        await send({"type": "lifespan.shutdown.complete"})
-
-    async def _open(self, settings: Config) -> None:
+    async def open(self, settings: Config) -> None:
+        """Open the store; what fails here, a new worker could not do either."""
         set_up("gateway", settings.logs.level)
         self._store = await Store.open(settings)
         wants_log = settings.s3.access_log and settings.logs.level in ("debug", "info")
@@ -61,7 +45,8 @@ class Application:
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
 
-    async def _close(self) -> None:
+    async def close(self) -> None:
+        """Hand over what is open. Requests are over."""
         if self._counting is not None:
             self._counting.cancel()
         if self._gateway is not None:

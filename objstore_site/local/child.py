@@ -45,7 +45,7 @@ class Child:
     start_again_at: float = 0.0
     # Where in the log the present process began.
     log_offset: int = 0
-    # The processes it runs itself: Granian's and Celery's workers.
+    # The processes it runs itself: the gateway's and Celery's workers.
     workers: frozenset[int] = frozenset()
 
     def start(self) -> None:

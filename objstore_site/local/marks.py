@@ -1,7 +1,7 @@
 """Knowing our own processes again, also after the runner that started them was killed.
 
-Every child inherits a variable that names the home; grandchildren (Celery's and Granian's workers)
-inherit it too. A process id alone proves nothing: ids are used again.
+Every child inherits a variable that names the home; grandchildren (workers of Celery, the gateway
+and the console) inherit it too. A process id alone proves nothing: ids are used again.
 """
 
 from __future__ import annotations

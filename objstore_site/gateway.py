@@ -1,0 +1,167 @@
+"""The gateway's processes: one that listens and watches, and as many that serve.
+
+Here: the listening socket, the workers and their replacement, stopping without breaking requests.
+Not here: HTTP on a connection (s3.connection), S3 (s3.gateway).
+
+Every worker accepts from the one socket its parent opened, so connections go to whoever is free,
+and none is lost while a dead worker is being replaced. A worker whose parent dies stops as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from types import FrameType
+from typing import NoReturn
+
+import uvloop
+
+from core.config import Config
+from core.errors import ConfigurationError
+from objstore_site.local import privileges
+
+log = logging.getLogger("objstore.gateway")
+
+# A gateway that is told to stop finishes its requests and hands its segments over within this.
+STOP_WITHIN_S = 25
+# A worker that died is replaced after this.
+AGAIN_AFTER_S = 0.2
+# The exit code of a worker that could not start: another one could not either.
+_CANNOT_START = 3
+# A client that does not read its answer for so long has gone, whatever its socket says.
+_HEAD_S = 30.0
+
+
+def serve(config: Config) -> None:
+    """Serve S3 until told to stop."""
+    _Parent(config, _listen(config)).run()
+
+
+class _Parent:
+    """Starts workers and replaces those that die."""
+
+    def __init__(self, config: Config, listener: socket.socket) -> None:
+        self._config = config
+        self._listener = listener
+        self._workers: set[int] = set()
+        self._is_stopping = False
+        self._status = 0
+
+    def run(self) -> None:
+        """Until every worker has ended; their failure to start is ours."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.signal(signal.SIGALRM, self._insist)
+        for _ in range(self._config.s3.workers):
+            self._start()
+        while self._workers:
+            pid, status = os.wait()
+            if pid not in self._workers:
+                continue
+            self._workers.discard(pid)
+            if self._is_stopping:
+                continue
+            code = os.waitstatus_to_exitcode(status)
+            if code == _CANNOT_START:
+                self._status = 1
+                self._stop()
+                continue
+            log.warning("a gateway worker ended", extra={"worker": pid, "code": code})
+            time.sleep(AGAIN_AFTER_S)
+            self._start()
+        sys.exit(self._status)
+
+    def _start(self) -> None:
+        parent = os.getpid()
+        # A signal that came between would find a parent's handler in the child.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
+        pid = 0 if self._is_stopping else os.fork()
+        if pid == 0 and not self._is_stopping:
+            _work(self._config, self._listener, parent)
+        if pid:
+            self._workers.add(pid)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+
+    def _stop(self, *_: int | FrameType | None) -> None:
+        self._is_stopping = True
+        self._tell(signal.SIGTERM)
+        # Workers need a moment more than they give their requests.
+        signal.alarm(STOP_WITHIN_S + 3)
+
+    def _insist(self, *_: int | FrameType | None) -> None:
+        self._tell(signal.SIGKILL)
+
+    def _tell(self, number: signal.Signals) -> None:
+        for pid in self._workers:
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                continue
+
+
+def _listen(config: Config) -> socket.socket:
+    host, port = config.s3.host, config.s3.port
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=config.s3.backlog)
+    except OSError as why:
+        raise ConfigurationError(
+            f"The gateway cannot listen on {host} port {port}: {why.strerror}."
+        ) from why
+
+
+def _work(config: Config, listener: socket.socket, parent: int) -> NoReturn:
+    """The life of a worker process; never returns to its parent's code."""
+    code = 1
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+        privileges.dying_with_parent(signal.SIGTERM)()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
+        if os.getppid() == parent:
+            code = uvloop.run(_serve(config, listener))
+    except BaseException:
+        log.exception("a gateway worker failed")
+    finally:
+        logging.shutdown()
+        os._exit(code)
+
+
+async def _serve(config: Config, listener: socket.socket) -> int:
+    """Open the store, serve its port, close it again; the exit code."""
+    told = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, told.set)
+    # By name and only here: models cannot be imported before Django's registry is filled, and
+    # threads that importing may start would not survive the fork.
+    application = importlib.import_module("objstore_site.s3_asgi").app
+    connection = importlib.import_module("s3.connection")
+    try:
+        await application.open(config)
+    except Exception:
+        log.exception("the gateway cannot start")
+        return _CANNOT_START
+    connections = connection.Connections(
+        application,
+        keep_alive_s=config.s3.keep_alive_s,
+        head_s=min(_HEAD_S, config.s3.keep_alive_s),
+        stall_s=config.s3.idle_timeout_s,
+    )
+    server = await loop.create_server(connections, sock=listener, backlog=config.s3.backlog)
+    watching = asyncio.create_task(connections.watch())
+    await told.wait()
+    server.close()
+    watching.cancel()
+    try:
+        await asyncio.wait_for(connections.stop(), STOP_WITHIN_S)
+    except TimeoutError:
+        log.warning("requests were cut off", extra={"connections": len(connections.open)})
+    await application.close()
+    return 0

@@ -1,0 +1,413 @@
+"""HTTP/1.1 on one connection: requests come off it, answers go onto it, for any ASGI application.
+
+Here: what is between a socket and `receive`/`send`: heads and their limits, bodies with back
+pressure, `100 Continue`, keep-alive, pipelining, half-closed and lost connections. Not here: the
+grammar of HTTP (httptools, which is llhttp), what a request means (s3.gateway), the processes that
+listen (objstore_site.web).
+
+Everything happens on the loop's thread. A server that parses on threads of its own hands every
+request over several times, and each hand-over costs more than all that is done here (ADR 0011).
+
+Promise: a request whose framing is doubtful is refused and its connection closed; nothing is read
+ahead of the application by more than `READ_AHEAD`; answers leave in the order of their requests;
+head and body of a small answer leave in one write.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, cast
+
+import httptools
+
+log = logging.getLogger("s3.connection")
+
+Message = dict[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+# Bytes of a body kept for an application that has not asked for them.
+READ_AHEAD = 512 << 10
+# Bytes that bring the parser to no end: of a head, of trailers, of a chunk's extensions.
+HEAD_BYTES = 64 << 10
+HEAD_FIELDS = 200
+# Pipelined requests that may wait for their turn before no more is read.
+PIPELINED = 16
+
+_STATUS = {
+    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
+    for status in HTTPStatus
+}
+_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+_CLOSE = (b"connection", b"close")
+_COLON = b": "
+_BODILESS = frozenset({204, 304})
+
+
+class Connections:
+    """The connections of one process, and what they have in common."""
+
+    def __init__(
+        self, application: Application, *, keep_alive_s: float, head_s: float, stall_s: float
+    ) -> None:
+        self.application = application
+        self.open: set[Connection] = set()
+        self.is_stopping = False
+        self._all_gone: asyncio.Future[None] | None = None
+        self._keep_alive_s = keep_alive_s
+        self._head_s = head_s
+        self._stall_s = stall_s
+
+    def __call__(self) -> Connection:
+        """A protocol for a connection just accepted."""
+        return Connection(self)
+
+    async def watch(self) -> None:
+        """End connections that sit idle, send their head too slowly, or do not read an answer."""
+        every_s = min(self._keep_alive_s, self._head_s, self._stall_s) / 4
+        while True:
+            await asyncio.sleep(every_s)
+            now = asyncio.get_running_loop().time()
+            for one in list(self.open):
+                one.look(now, self._keep_alive_s, self._head_s, self._stall_s)
+
+    async def stop(self) -> None:
+        """Take no further requests; return when those under way have been answered."""
+        self.is_stopping = True
+        for one in list(self.open):
+            one.stop()
+        if self.open:
+            self._all_gone = asyncio.get_running_loop().create_future()
+            await self._all_gone
+
+    def gone(self, one: Connection) -> None:
+        """A connection has ended."""
+        self.open.discard(one)
+        if self._all_gone is not None and not self.open and not self._all_gone.done():
+            self._all_gone.set_result(None)
+
+
+class Connection(asyncio.Protocol):
+    """One client's connection. The parser calls `on_...`, the transport the rest."""
+
+    __slots__ = (
+        "_connections", "_expects", "_fields", "_has_begun", "_headers", "_in_head", "_is_broken",
+        "_is_eof", "_parser", "_peer", "_reading", "_since", "_stalled_since", "_unread", "_url",
+        "_waiting", "_writable", "answering", "loop", "transport",
+    )  # fmt: skip
+
+    transport: asyncio.Transport
+
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self.loop = asyncio.get_running_loop()
+        self._parser = httptools.HttpRequestParser(self)
+        self.answering: Exchange | None = None
+        self._reading: Exchange | None = None
+        self._waiting: deque[Exchange] = deque()
+        self._writable: asyncio.Future[None] | None = None
+        self._stalled_since = 0.0
+        self._since = self.loop.time()
+        self._is_eof = self._is_broken = False
+        self._in_head = self._has_begun = self._expects = False
+        self._unread = 0
+        self._fields = 0
+        self._url = b""
+        self._headers: Headers = []
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)
+        self._peer = transport.get_extra_info("peername")
+        self._connections.open.add(self)
+
+    def connection_lost(self, _: Exception | None) -> None:
+        self._connections.gone(self)
+        for exchange in (self.answering, self._reading, *self._waiting):
+            if exchange is not None:
+                exchange.lose()
+        self._waiting.clear()
+        self.resume_writing()
+
+    def data_received(self, data: bytes) -> None:
+        if self._is_broken:
+            return
+        self._unread += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            # Asked to change protocols, we stay with this one; what follows is a new request.
+            self._parser = httptools.HttpRequestParser(self)
+            if rest := data[upgrade.args[0] :]:
+                self.data_received(rest)
+            return
+        except httptools.HttpParserError:
+            self._refuse(431 if self._fields > HEAD_FIELDS else 400)
+            return
+        if self._unread > HEAD_BYTES and (self._in_head or self._reading is not None):
+            self._refuse(431 if self._in_head else 400)
+
+    def eof_received(self) -> bool:
+        """The client sends no more; it may still read."""
+        self._is_eof = True
+        if self._reading is not None:
+            self._reading.lose()
+        return self.answering is not None
+
+    def pause_writing(self) -> None:
+        self._writable = self.loop.create_future()
+        self._stalled_since = self.loop.time()
+
+    def resume_writing(self) -> None:
+        writable, self._writable = self._writable, None
+        if writable is not None and not writable.done():
+            writable.set_result(None)
+
+    # What the parser finds.
+
+    def on_message_begin(self) -> None:
+        self._in_head = self._has_begun = True
+        self._since = self.loop.time()
+        self._url = b""
+        self._headers = []
+        self._fields = 0
+        self._expects = False
+
+    def on_url(self, url: bytes) -> None:
+        self._url += url
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        self._fields += 1
+        if self._fields > HEAD_FIELDS:
+            raise _TooMany
+        if self._in_head:  # else a trailer of HTTP's own, which nothing of S3 is sent in
+            name = name.lower()
+            if name == b"expect":
+                self._expects = value.lower() == b"100-continue"
+            self._headers.append((name, value))
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._unread = self._fields = 0
+        keeps_alive = self._parser.should_keep_alive()
+        exchange = self._reading = Exchange(self, self._scope(), keeps_alive, self._expects)
+        if self.answering is None:
+            self._answer(exchange)
+            return
+        self._waiting.append(exchange)
+        if len(self._waiting) >= PIPELINED:
+            self.transport.pause_reading()
+
+    def on_body(self, body: bytes) -> None:
+        self._unread = 0
+        assert self._reading is not None
+        if self._reading.take(body) > READ_AHEAD:
+            self.transport.pause_reading()
+
+    def on_message_complete(self) -> None:
+        self._unread = 0
+        self._has_begun = False
+        exchange, self._reading = self._reading, None
+        assert exchange is not None
+        exchange.is_whole = True
+        exchange.wake()
+
+    # What exchanges ask for.
+
+    @property
+    def is_stopping(self) -> bool:
+        return self._connections.is_stopping
+
+    async def writable(self) -> None:
+        """Wait until the client has read enough of what was sent."""
+        while self._writable is not None:
+            await self._writable
+
+    def over(self, exchange: Exchange) -> None:
+        """An answer has ended: the next request's turn, or the connection's end."""
+        self.answering = None
+        is_last = self._is_eof and not self._waiting
+        if is_last or not exchange.keeps_alive or not exchange.is_whole or self.is_stopping:
+            self._waiting.clear()
+            self.transport.close()
+            return
+        self._since = self.loop.time()
+        if self._waiting:
+            self._answer(self._waiting.popleft())
+            if not self._waiting and not self._is_broken:
+                self.transport.resume_reading()
+
+    def look(self, now: float, keep_alive_s: float, head_s: float, stall_s: float) -> None:
+        """End what takes too long; bodies are the application's to watch."""
+        if self._writable is not None:
+            if now - self._stalled_since > stall_s:
+                self.transport.abort()
+            return
+        patience_s = head_s if self._has_begun else keep_alive_s
+        if self.answering is None and now - self._since > patience_s:
+            self.transport.close()
+
+    def stop(self) -> None:
+        """Serve what is under way, then close."""
+        if self.answering is None:
+            self.transport.close()
+
+    def _scope(self) -> Message:
+        url = self._url
+        if not url.startswith(b"/") and url != b"*":
+            parsed = httptools.parse_url(url)
+            url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
+        path, _, query = url.partition(b"?")
+        return {
+            "type": "http",
+            "http_version": self._parser.get_http_version(),
+            "method": self._parser.get_method().decode("ascii"),
+            "scheme": "http",
+            "raw_path": path,
+            "query_string": query,
+            "headers": self._headers,
+            "client": self._peer,
+        }
+
+    def _answer(self, exchange: Exchange) -> None:
+        self.answering = exchange
+        exchange.task = self.loop.create_task(exchange.run(self._connections.application))
+
+    def _refuse(self, status: int) -> None:
+        """What came is not HTTP, or too much of it. Nothing after it can be trusted."""
+        self._is_broken = self._is_eof = True
+        if self.answering is not None:
+            # The answers owed are the last ones; a body still wanted will not come.
+            if self._reading is not None:
+                self._reading.lose()
+            return
+        head = b"content-length: 0\r\nconnection: close\r\n\r\n"
+        self.transport.write(_STATUS[status] + head)
+        self.transport.close()
+
+
+class Exchange:
+    """One request and its answer: ASGI's `receive` and `send`."""
+
+    __slots__ = (
+        "_chunks", "_connection", "_has_ended", "_head", "_is_chunked", "_is_lost", "_size",
+        "_waiter", "_wants_continue", "is_whole", "keeps_alive", "scope", "task",
+    )  # fmt: skip
+
+    def __init__(
+        self, connection: Connection, scope: Message, keeps_alive: bool, wants_continue: bool
+    ) -> None:
+        self.scope = scope
+        self.keeps_alive = keeps_alive
+        self.is_whole = False
+        self.task: asyncio.Task[None] | None = None
+        self._wants_continue = wants_continue
+        self._connection = connection
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self._waiter: asyncio.Future[None] | None = None
+        self._is_lost = False
+        self._is_chunked = False
+        self._has_ended = False
+        self._head: bytes | None = None
+
+    async def run(self, application: Application) -> None:
+        """Let the application answer; what it leaves half done breaks the connection."""
+        connection = self._connection
+        try:
+            await application(self.scope, self.receive, self.send)
+        except Exception:
+            log.exception("the application failed")
+        if connection.answering is self:
+            connection.transport.abort()
+            connection.over(self)
+
+    async def receive(self) -> Message:
+        """The next piece of the body; afterwards, that the client has gone."""
+        while True:
+            if self._chunks:
+                chunk = self._chunks.popleft()
+                self._size -= len(chunk)
+                if not self.is_whole and self._size <= READ_AHEAD:
+                    self._connection.transport.resume_reading()
+                self._has_ended = self.is_whole and not self._chunks
+                return {"type": "http.request", "body": chunk, "more_body": not self._has_ended}
+            if self._is_lost:
+                return {"type": "http.disconnect"}
+            if self.is_whole and not self._has_ended:
+                self._has_ended = True
+                return {"type": "http.request", "body": b"", "more_body": False}
+            if self._wants_continue:
+                self._wants_continue = False
+                self._connection.transport.write(_CONTINUE)
+            self._waiter = self._connection.loop.create_future()
+            await self._waiter
+
+    async def send(self, message: Message) -> None:
+        """The head, then the body's pieces. What goes to a lost connection goes nowhere."""
+        connection = self._connection
+        if message["type"] == "http.response.start":
+            self._head = self._formatted(message["status"], message["headers"])
+            self._wants_continue = False
+            return
+        await connection.writable()
+        if connection.answering is not self or connection.transport.is_closing():
+            return
+        body: bytes = message.get("body", b"")
+        if self._is_chunked:
+            body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
+            if not message.get("more_body"):
+                body += b"0\r\n\r\n"
+        head, self._head = self._head, None
+        if head is not None:
+            body = head + body if len(body) <= READ_AHEAD else self._apart(head, body)
+        if body:
+            connection.transport.write(body)
+        if not message.get("more_body"):
+            connection.over(self)
+
+    def take(self, chunk: bytes) -> int:
+        """Keep a piece of the body; how many bytes are kept now."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        self.wake()
+        return self._size
+
+    def lose(self) -> None:
+        """No more of the request will come, unless all of it has."""
+        self._is_lost = True
+        self.wake()
+
+    def wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+    def _apart(self, head: bytes, body: bytes) -> bytes:
+        self._connection.transport.write(head)
+        return body
+
+    def _formatted(self, status: int, headers: Headers) -> bytes:
+        names = [name for name, _ in headers]
+        if b"connection" in names and _CLOSE in headers:
+            self.keeps_alive = False
+        elif not self.keeps_alive or not self.is_whole or self._connection.is_stopping:
+            # What is left of the body would be taken for the next request.
+            headers = [*headers, _CLOSE]
+        has_body = status not in _BODILESS and self.scope["method"] != "HEAD"
+        if has_body and b"content-length" not in names:
+            self._is_chunked = self.scope["http_version"] == "1.1"
+            if self._is_chunked:
+                headers = [*headers, (b"transfer-encoding", b"chunked")]
+            else:
+                self.keeps_alive = False  # the connection's end is the body's
+        lines = b"\r\n".join(map(_COLON.join, headers))
+        return b"%b%b\r\n\r\n" % (_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status, lines)
+
+
+class _TooMany(Exception):
+    """More fields than anybody needs: raised through the parser."""
