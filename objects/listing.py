@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from uuid import UUID
 
 from core.database import MISC
 from objects import wire
@@ -23,8 +23,11 @@ ObjectRow = tuple[str, datetime, str, int, str, dict[str, str] | None]
 # key, version id, is latest, is marker, then as above
 VersionRow = tuple[str, str, bool, bool, datetime, str, int, str, dict[str, str] | None]
 
-_CURRENT = "SELECT * FROM list_current(%s, %s, %s, %s, %s, %s, %s)"
-_VERSIONS = "SELECT * FROM list_versions(%s, %s, %s, %s, %s, %s, %s, %s)"
+_CURRENT = "SELECT * FROM list_current(%s, %s, %s, %s, %s, %s)"
+_VERSIONS = """
+SELECT name, version, latest, marker, nameless, modified, tag, bytes, class, checksum
+FROM list_versions(%s, %s, %s, %s, %s, %s, %s)
+"""
 _LAST_CODE_POINT = 0x10FFFF
 
 
@@ -63,11 +66,8 @@ async def list_objects(
     rows = await store.lanes.fetch(
         MISC,
         _CURRENT,
-        (
-            bucket.id, prefix, holdable(delimiter), walk.start, walk.inclusive, walk.upper,
-            max_keys + 1,
-        ),
-    )  # fmt: skip
+        (bucket.id, prefix, holdable(delimiter), walk.start, walk.upper, max_keys + 1),
+    )
     truncated = len(rows) > max_keys
     if truncated:
         rows.pop()
@@ -103,35 +103,37 @@ async def list_versions(
     walk = bounds(prefix, key_marker, delimiter)
     if max_keys <= 0 or walk is None:
         return VersionPage([], [], False, None)
-    if walk.start != key_marker:
-        within = None
+    start, within = within_key(walk, key_marker, within)
     rows = await store.lanes.fetch(
         MISC,
         _VERSIONS,
-        (
-            bucket.id, prefix, holdable(delimiter), walk.start, walk.inclusive, within, walk.upper,
-            max_keys + 1,
-        ),
-    )  # fmt: skip
+        (bucket.id, prefix, holdable(delimiter), start, within, walk.upper, max_keys + 1),
+    )
     truncated = len(rows) > max_keys
     if truncated:
         rows.pop()
     return VersionPage(
-        [_version(row) for row in rows if row[1] is not None],
+        [
+            (
+                key,
+                wire.NULL if null else version.hex,
+                latest,
+                marker,
+                modified,
+                etag,
+                size,
+                storage,
+                _CHECKSUMS.get(checksum),
+            )
+            for key, version, latest, marker, null, modified, etag, size, storage, checksum in rows
+            if version is not None
+        ],
         [row[0] for row in rows if row[1] is None],
         truncated,
         (rows[-1][0], rows[-1][1] and wire.shown(rows[-1][1], is_null=rows[-1][4]))
         if truncated
         else None,
     )
-
-
-def _version(row: tuple[Any, ...]) -> VersionRow:
-    key, version, is_latest, is_marker, is_null, modified, etag, size, storage_class, checksum = row
-    return (
-        key, wire.NULL if is_null else version.hex, is_latest, is_marker, modified, etag, size,
-        storage_class, _CHECKSUMS.get(checksum),
-    )  # fmt: skip
 
 
 # `algorithm/type` as the listing's SQL gives it; thousands of rows share these few mappings.
@@ -144,10 +146,9 @@ _CHECKSUMS: dict[str | None, dict[str, str]] = {
 
 @dataclass(slots=True, frozen=True)
 class Bounds:
-    """Where a page begins and where what it may show ends (exclusive; None: nowhere)."""
+    """Where a page begins, and before what it ends (None: with the bucket)."""
 
     start: str
-    inclusive: bool
     upper: str | None
 
 
@@ -168,12 +169,27 @@ def bounds(prefix: str, after: str, delimiter: str | None) -> Bounds | None:
             beyond = after_prefix(after)
             if beyond is None or (upper is not None and not _is_before(beyond, upper)):
                 return None
-            return Bounds(beyond, True, upper)
+            return Bounds(beyond, upper)
     if _is_before(after, prefix):
-        return Bounds(prefix, True, upper)
+        return Bounds(prefix, upper)
     if upper is not None and not _is_before(after, upper):
         return None
-    return Bounds(after, False, upper)
+    return Bounds(_following(after), upper)
+
+
+def within_key(walk: Bounds, marker: str, within: UUID | None) -> tuple[str, UUID | None]:
+    """Where a page begins that goes on inside the key `marker`, behind its row `within`.
+
+    A marker that is no key of the page (a common prefix, something in front) has no such rows.
+    """
+    if within is not None and walk.start == _following(marker):
+        return marker, within
+    return walk.start, None
+
+
+def _following(key: str) -> str:
+    """The smallest text behind `key`: no key holds NUL."""
+    return key + "\1"
 
 
 def _is_before(one: str, other: str) -> bool:

@@ -9,11 +9,11 @@ from core.database import MISC
 from core.errors import NoSuchUpload
 from objects import queries, wire
 from objects.found import BucketView, Found
-from objects.listing import bounds, holdable
+from objects.listing import bounds, holdable, within_key
 from objects.queries import Part, Upload
 from objects.store import Store
 
-_UPLOADS = "SELECT * FROM list_uploads(%s, %s, %s, %s, %s, %s, %s, %s)"
+_UPLOADS = "SELECT * FROM list_uploads(%s, %s, %s, %s, %s, %s, %s)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +74,13 @@ async def list_uploads(
     walk = bounds(prefix, key_marker, delimiter)
     if limit <= 0 or walk is None:
         return Uploads([], [], False, None)
-    within = None
-    if upload_id_marker and walk.start == key_marker:
-        within = wire.upload_id(upload_id_marker)
+    within = wire.upload_id(upload_id_marker) if upload_id_marker else None
+    start, within = within_key(walk, key_marker, within)
     rows = await store.lanes.fetch(
         MISC,
         _UPLOADS,
-        (
-            bucket.id, prefix, holdable(delimiter), walk.start, walk.inclusive, within, walk.upper,
-            limit + 1,
-        ),
-    )  # fmt: skip
+        (bucket.id, prefix, holdable(delimiter), start, within, walk.upper, limit + 1),
+    )
     truncated = len(rows) > limit
     rows = rows[:limit]
     going_on = None

@@ -11,7 +11,6 @@ that XML can carry at all: control characters leave as character references, nev
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import NoReturn
 from xml.parsers import expat
 
@@ -55,11 +54,9 @@ def document(root: str, inside: str | Iterable[str]) -> bytes:
     return f'{HEAD}<{root} xmlns="{NAMESPACE}">{body}</{root}>'.encode()
 
 
-@lru_cache(maxsize=4096)
 def timestamp(moment: datetime) -> str:
     """Print a time the way S3 documents do: milliseconds and Z."""
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds')[:23]}Z"
 
 
 class Node:

@@ -47,9 +47,10 @@ CREATE FUNCTION look_up(questions json) RETURNS TABLE (
          WHERE q.want > 0 AND q.version IS NULL AND n.bucket_id = b.id AND n.key = q.key
          ORDER BY n.rank LIMIT 1)
         UNION ALL
+        -- By its id alone, whatever the planner thinks of the key's index: a key may have many versions.
         SELECT * FROM version n
-        WHERE q.want > 0 AND n.id = q.version AND n.bucket_id = b.id AND n.key = q.key
-              AND NOT n.is_null
+        WHERE q.want > 0 AND n.id = q.version
+              AND CASE WHEN n.bucket_id = b.id AND n.key = q.key THEN NOT n.is_null END
         UNION ALL
         SELECT * FROM version n
         WHERE q.want > 0 AND q.version = '00000000-0000-0000-0000-000000000000'

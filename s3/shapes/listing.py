@@ -4,7 +4,7 @@ A row is printed by one formatting step from a plain tuple: 50,000 keys a second
 whole way from the database to the wire.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -120,11 +120,10 @@ def versions_result(
 
 def object_rows(rows: Iterable[ObjectRow], encode: Encoder, owner: Party | None) -> str:
     """Print Contents elements."""
-    spelled, owned = encode.printed, owner.shown() if owner else ""
-    moment = _remembering(timestamp)
+    spelled, moments, owned = encode.printed, _Moments(), owner.shown() if owner else ""
     return "".join(
         [
-            f"<Contents><Key>{spelled(key)}</Key><LastModified>{moment(modified)}</LastModified>"
+            f"<Contents><Key>{spelled(key)}</Key><LastModified>{moments[modified]}</LastModified>"
             f"<ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size>{owned}"
             f"<StorageClass>{storage_class}</StorageClass>"
             f"{_checksum(checksum) if checksum else ''}</Contents>"
@@ -135,23 +134,21 @@ def object_rows(rows: Iterable[ObjectRow], encode: Encoder, owner: Party | None)
 
 def version_rows(rows: Iterable[VersionRow], encode: Encoder, owner: Party) -> str:
     """Print Version and DeleteMarker elements in one sequence."""
-    owned = owner.shown()
-    return "".join([_version(row, encode, owned) for row in rows])
-
-
-def _version(row: VersionRow, encode: Encoder, owned: str) -> str:
-    key, version_id, is_latest, is_marker, modified, etag, size, storage_class, checksum = row
-    common = (
-        f"<Key>{encode.printed(key)}</Key><VersionId>{version_id}</VersionId>"
-        f"<IsLatest>{'true' if is_latest else 'false'}</IsLatest>"
-        f"<LastModified>{timestamp(modified)}</LastModified>"
-    )
-    if is_marker:
-        return f"<DeleteMarker>{common}{owned}</DeleteMarker>"
-    return (
-        f"<Version>{common}<ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size>{owned}"
-        f"<StorageClass>{storage_class}</StorageClass>"
-        f"{_checksum(checksum) if checksum else ''}</Version>"
+    spelled, moments, owned = encode.printed, _Moments(), owner.shown()
+    return "".join(
+        [
+            f"<DeleteMarker><Key>{spelled(key)}</Key><VersionId>{version_id}</VersionId>"
+            f"<IsLatest>{'true' if latest else 'false'}</IsLatest>"
+            f"<LastModified>{moments[modified]}</LastModified>{owned}</DeleteMarker>"
+            if marker
+            else f"<Version><Key>{spelled(key)}</Key><VersionId>{version_id}</VersionId>"
+            f"<IsLatest>{'true' if latest else 'false'}</IsLatest>"
+            f"<LastModified>{moments[modified]}</LastModified>"
+            f"<ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size>{owned}"
+            f"<StorageClass>{storage}</StorageClass>"
+            f"{_checksum(checksum) if checksum else ''}</Version>"
+            for key, version_id, latest, marker, modified, etag, size, storage, checksum in rows
+        ]
     )
 
 
@@ -162,14 +159,9 @@ def _checksum(checksum: Mapping[str, str]) -> str:
     )
 
 
-def _remembering(spell: Callable[[datetime], str]) -> Callable[[datetime], str]:
-    """Spell equal times once: objects written together share their second."""
-    known: dict[datetime, str] = {}
+class _Moments(dict[datetime, str]):
+    """Times as they are printed, equal ones once: objects written together share their second."""
 
-    def remembered(moment: datetime) -> str:
-        text = known.get(moment)
-        if text is None:
-            text = known[moment] = spell(moment)
+    def __missing__(self, moment: datetime) -> str:
+        text = self[moment] = timestamp(moment)
         return text
-
-    return remembered
