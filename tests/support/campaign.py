@@ -161,16 +161,21 @@ class Campaign:
         """No new operation begins; those under way are still waited for."""
         self._load.stop()
 
+    def end_clients(self) -> None:
+        """No operation is under way any more; the ledger says of each how it ended."""
+        self.stop_clients()
+        assert self._thread is not None
+        self._thread.join(WITHIN_S)
+        assert not self._thread.is_alive(), "the clients do not end"
+        self._check()
+        self._ledger.sync()
+
     def finish(self, *, attempts: int = 40) -> Judgement:
         """Stop the clients, let the store come to rest, and read everything back; a key that
         cannot be read is tried so many times.
         """
         faults.disarm(self.store.home)
-        self.stop_clients()
-        assert self._thread is not None
-        self._thread.join(WITHIN_S)
-        self._check()
-        self._ledger.sync()
+        self.end_clients()
         self.store.wait_until_ready()
         return asyncio.run(self._judge(attempts))
 
