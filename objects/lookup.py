@@ -22,7 +22,11 @@ from objects.identities import Remembered
 from tenants.principal import Caller
 
 MAX_BATCH = 64
+# What answers every question, what answers those about current versions, and what answers those
+# about no version.
 _LOOK_UP = b"SELECT * FROM look_up($1)"
+_CURRENT = b"SELECT * FROM look_current($1)"
+_REVISIONS = b"SELECT * FROM look_revisions($1)"
 _PLACES = "SELECT look_places(%s)"
 _DECISIONS = 10_000
 
@@ -69,7 +73,9 @@ class Lookups:
                     if bucket.id != row[3]:
                         # Deleted and made anew since the look-up: the version is of the old one.
                         return await self.look(question)
-        version = VersionView(row[6:]) if row[6] is not None and bucket is not None else None
+        shown = row[6:]
+        is_there = bool(shown) and shown[0] is not None and bucket is not None
+        version = VersionView(shown) if is_there else None
         return Found(
             question, caller, bucket, version, self._decision(caller, principal, bucket, house)
         )
@@ -84,7 +90,14 @@ class Lookups:
 
     async def _send(self, questions: list[Question]) -> list[Row]:
         asked = orjson.dumps([question.as_json() for question in questions])
-        return await self._lanes.call(LOOKUP, _LOOK_UP, (asked,))
+        statement = _REVISIONS
+        for question in questions:
+            if question.version is not None:
+                statement = _LOOK_UP
+                break
+            if question.want:
+                statement = _CURRENT
+        return await self._lanes.call(LOOKUP, statement, (asked,))
 
     def _decision(
         self,

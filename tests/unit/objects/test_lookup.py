@@ -60,6 +60,28 @@ async def test_each_question_gets_its_own_answer(space: Namespace, versioned: Na
     assert [one.bucket is not None for one in found] == [True] * 7 + [False] * 2
 
 
+async def test_a_question_is_answered_alike_alone_and_in_company(versioned: Namespace) -> None:
+    """What others in the batch want decides which statement answers all of them."""
+    written = await versioned.put("a", b"22")
+    await versioned.put("a", b"333")
+    lookups = versioned.store.lookups
+
+    def ask(key: str | None, version: str | None = None, want: int = DATA) -> Question:
+        return Question(versioned.access_key, versioned.bucket, key, version, want)
+
+    alone = [
+        ask("a"), ask("missing"), ask("a", want=NONE), ask(None, want=NONE), Question(),
+    ]  # fmt: skip
+    answers = [(await lookups._send([one]))[0] for one in alone]
+    current = await lookups._send(alone)
+    together = await lookups._send([*alone, ask("a", written.version_id)])
+
+    assert current == together[:-1]
+    assert [row[10] for row in together] == [3, None, None, None, None, 2]
+    assert [one[: len(row)] for row, one in zip(answers, together[:-1], strict=True)] == [*answers]
+    assert [len(row) for row in answers] == [22, 22, 6, 6, 6]
+
+
 async def test_the_caller_is_complete(space: Namespace) -> None:
     caller = (await space.look(want=NONE)).caller
 

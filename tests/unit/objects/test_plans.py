@@ -296,13 +296,13 @@ def test_dead_rows_cost_nothing_once_they_are_vacuumed(large: Bucket) -> None:
     assert pages <= ONCE
 
 
-def check_look_up(bucket: Bucket) -> None:
+def check_look_up(bucket: Bucket, function: str = "look_up") -> None:
     """Let many questions touch one row each."""
     keys = [f"dir{n // 1000}/{n}" for n in range(1, 65_000, 1000)]
     count = len(keys)
 
     scanned, touched, rows = bucket.cost(
-        "SELECT * FROM look_up(%s)",
+        f"SELECT * FROM {function}(%s)",
         psycopg.types.json.Json(
             [{"a": bucket.key, "b": bucket.name, "k": key, "w": 1} for key in keys]
         ),
@@ -314,8 +314,9 @@ def check_look_up(bucket: Bucket) -> None:
     assert touched == count
 
 
-def test_a_look_up_touches_one_row_per_question(large: Bucket) -> None:
-    check_look_up(large)
+@pytest.mark.parametrize("function", ["look_up", "look_current"])
+def test_a_look_up_touches_one_row_per_question(large: Bucket, function: str) -> None:
+    check_look_up(large, function)
 
 
 def test_a_look_up_of_one_version_passes_by_the_key_s_others(large: Bucket) -> None:
