@@ -10,7 +10,6 @@ the pages; a common prefix counts one and is never returned twice. A page costs 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 from core.database import MISC
@@ -18,10 +17,11 @@ from objects import wire
 from objects.found import BucketView
 from objects.store import Store
 
-# key, last modified, etag, size, storage class, checksum (algorithm and type) or None
-ObjectRow = tuple[str, datetime, str, int, str, dict[str, str] | None]
+# key, last modified, etag, size, storage class, checksum (algorithm and type) or None. Times are
+# text, in UTC: `2026-01-31 12:00:00`, with a fraction of a second when there is one.
+ObjectRow = tuple[str, str, str, int, str, dict[str, str] | None]
 # key, version id, is latest, is marker, then as above
-VersionRow = tuple[str, str, bool, bool, datetime, str, int, str, dict[str, str] | None]
+VersionRow = tuple[str, str, bool, bool, str, str, int, str, dict[str, str] | None]
 
 _CURRENT = "SELECT * FROM list_current(%s, %s, %s, %s, %s, %s)"
 _VERSIONS = """

@@ -59,6 +59,13 @@ def timestamp(moment: datetime) -> str:
     return f"{moment.astimezone(UTC).isoformat(timespec='milliseconds')[:23]}Z"
 
 
+def stamp(text: str) -> str:
+    """Print a time given as text in UTC, `2026-01-31 12:00:00` with or without a fraction."""
+    if len(text) == 19:
+        return f"{text[:10]}T{text[11:]}.000Z"
+    return f"{text[:10]}T{text[11:23]:0<12}Z"
+
+
 class Node:
     """One element of a request body, without its namespace."""
 

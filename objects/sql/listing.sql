@@ -36,10 +36,11 @@ CREATE FUNCTION end_of_keys() RETURNS text LANGUAGE sql IMMUTABLE PARALLEL SAFE 
 $$;
 
 -- Current objects. The planner sees through a function of this kind: a caller's LIMIT and settings hold.
+-- `modified` is text, as PostgreSQL sends it anyway: nobody makes a time of it only to print it.
 CREATE FUNCTION current_from(the_bucket uuid, start text, upper text) RETURNS TABLE (
-    name text, modified timestamptz, tag text, bytes bigint, class text, checksum text
+    name text, modified text, tag text, bytes bigint, class text, checksum text
 ) LANGUAGE sql STABLE AS $$
-    SELECT v.key, v.last_modified, v.etag, v.size, v.storage_class,
+    SELECT v.key, (v.last_modified AT TIME ZONE 'UTC')::text, v.etag, v.size, v.storage_class,
            (v.checksums ->> 'algorithm') || '/' || (v.checksums ->> 'type')
     FROM version v
     WHERE v.bucket_id = the_bucket AND v.is_latest AND NOT v.is_marker AND v.key >= start AND v.key < upper
@@ -49,10 +50,11 @@ $$;
 -- All versions, newest first within a key; those of the key `start` only behind `above`.
 CREATE FUNCTION versions_from(the_bucket uuid, start text, above bigint, upper text) RETURNS TABLE (
     name text, place bigint, version uuid, latest boolean, marker boolean, nameless boolean,
-    modified timestamptz, tag text, bytes bigint, class text, checksum text
+    modified text, tag text, bytes bigint, class text, checksum text
 ) LANGUAGE sql STABLE AS $$
-    SELECT v.key, v.rank, v.id, v.is_latest, v.is_marker, v.is_null, v.last_modified, v.etag, v.size,
-           v.storage_class, (v.checksums ->> 'algorithm') || '/' || (v.checksums ->> 'type')
+    SELECT v.key, v.rank, v.id, v.is_latest, v.is_marker, v.is_null,
+           (v.last_modified AT TIME ZONE 'UTC')::text, v.etag, v.size, v.storage_class,
+           (v.checksums ->> 'algorithm') || '/' || (v.checksums ->> 'type')
     FROM version v
     WHERE v.bucket_id = the_bucket AND (v.key, v.rank) > (start, above) AND v.key < upper
     ORDER BY v.key, v.rank
@@ -73,9 +75,9 @@ $$;
 CREATE FUNCTION list_current(
     the_bucket uuid, prefix text, delimiter text, start text, upper text, most integer
 ) RETURNS TABLE (
-    name text, modified timestamptz, tag text, bytes bigint, class text, checksum text
+    name text, modified text, tag text, bytes bigint, class text, checksum text
 ) LANGUAGE plpgsql STABLE
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET datestyle = 'ISO' AS $$
 DECLARE
     step integer := 1;
     wanted integer;
@@ -119,9 +121,9 @@ CREATE FUNCTION list_versions(
     the_bucket uuid, prefix text, delimiter text, start text, within uuid, upper text, most integer
 ) RETURNS TABLE (
     name text, place bigint, version uuid, latest boolean, marker boolean, nameless boolean,
-    modified timestamptz, tag text, bytes bigint, class text, checksum text
+    modified text, tag text, bytes bigint, class text, checksum text
 ) LANGUAGE plpgsql STABLE
-SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off AS $$
+SET enable_seqscan = off SET enable_bitmapscan = off SET enable_sort = off SET datestyle = 'ISO' AS $$
 DECLARE
     newest CONSTANT bigint := -9223372036854775808;
     above bigint;

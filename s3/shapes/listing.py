@@ -6,17 +6,17 @@ whole way from the database to the wire.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
 
 from s3 import xml
 from s3.shapes.buckets import Party
 from s3.shapes.names import Encoder
-from s3.xml import element, timestamp
+from s3.xml import element, stamp
 
-# key, last modified, ETag, size, storage class, checksum ({"algorithm", "type", "value"})
-ObjectRow = tuple[str, datetime, str, int, str, Mapping[str, str] | None]
+# key, last modified (`2026-01-31 12:00:00`, perhaps with a fraction, in UTC), ETag, size, storage
+# class, checksum ({"algorithm", "type", "value"})
+ObjectRow = tuple[str, str, str, int, str, Mapping[str, str] | None]
 # key, version id, is latest, is marker, then as above
-VersionRow = tuple[str, str, bool, bool, datetime, str, int, str, Mapping[str, str] | None]
+VersionRow = tuple[str, str, bool, bool, str, str, int, str, Mapping[str, str] | None]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,10 +120,10 @@ def versions_result(
 
 def object_rows(rows: Iterable[ObjectRow], encode: Encoder, owner: Party | None) -> str:
     """Print Contents elements."""
-    spelled, moments, owned = encode.printed, _Moments(), owner.shown() if owner else ""
+    spelled, owned = encode.printed, owner.shown() if owner else ""
     return "".join(
         [
-            f"<Contents><Key>{spelled(key)}</Key><LastModified>{moments[modified]}</LastModified>"
+            f"<Contents><Key>{spelled(key)}</Key><LastModified>{stamp(modified)}</LastModified>"
             f"<ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size>{owned}"
             f"<StorageClass>{storage_class}</StorageClass>"
             f"{_checksum(checksum) if checksum else ''}</Contents>"
@@ -134,16 +134,16 @@ def object_rows(rows: Iterable[ObjectRow], encode: Encoder, owner: Party | None)
 
 def version_rows(rows: Iterable[VersionRow], encode: Encoder, owner: Party) -> str:
     """Print Version and DeleteMarker elements in one sequence."""
-    spelled, moments, owned = encode.printed, _Moments(), owner.shown()
+    spelled, owned = encode.printed, owner.shown()
     return "".join(
         [
             f"<DeleteMarker><Key>{spelled(key)}</Key><VersionId>{version_id}</VersionId>"
             f"<IsLatest>{'true' if latest else 'false'}</IsLatest>"
-            f"<LastModified>{moments[modified]}</LastModified>{owned}</DeleteMarker>"
+            f"<LastModified>{stamp(modified)}</LastModified>{owned}</DeleteMarker>"
             if marker
             else f"<Version><Key>{spelled(key)}</Key><VersionId>{version_id}</VersionId>"
             f"<IsLatest>{'true' if latest else 'false'}</IsLatest>"
-            f"<LastModified>{moments[modified]}</LastModified>"
+            f"<LastModified>{stamp(modified)}</LastModified>"
             f"<ETag>&quot;{etag}&quot;</ETag><Size>{size}</Size>{owned}"
             f"<StorageClass>{storage}</StorageClass>"
             f"{_checksum(checksum) if checksum else ''}</Version>"
@@ -157,11 +157,3 @@ def _checksum(checksum: Mapping[str, str]) -> str:
         f"<ChecksumAlgorithm>{checksum['algorithm']}</ChecksumAlgorithm>"
         f"<ChecksumType>{checksum['type']}</ChecksumType>"
     )
-
-
-class _Moments(dict[datetime, str]):
-    """Times as they are printed, equal ones once: objects written together share their second."""
-
-    def __missing__(self, moment: datetime) -> str:
-        text = self[moment] = timestamp(moment)
-        return text

@@ -17,7 +17,7 @@ from s3.shapes.buckets import Party
 from s3.shapes.names import Encoder
 
 OWNER = Party(canonical_id="c" * 64, display_name="Me & Co")
-MOMENT = datetime(2009, 10, 12, 17, 50, 30, tzinfo=UTC)
+MOMENT = "2009-10-12 17:50:30"
 ASKED = listing.Asked(bucket="b", prefix="", delimiter=None, max_keys=1000, encode=Encoder(None))
 
 

@@ -1,6 +1,7 @@
 """Reading and writing the XML of S3."""
 
 import contextlib
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -25,6 +26,14 @@ def test_line_breaks_and_tabs_survive_as_references() -> None:
 
     assert b"&#xA;&#xD;&#x9;" in document
     assert xml.parse(document, "Root").value("Key") == "a\n\r\tb"
+
+
+@given(st.datetimes(min_value=datetime(1000, 1, 1)))
+def test_a_time_is_printed_the_same_from_text(moment: datetime) -> None:
+    text = str(moment).rstrip("0") if moment.microsecond else str(moment)
+
+    assert xml.stamp(text) == xml.timestamp(moment.replace(tzinfo=UTC))
+    assert xml.stamp(text) == f"{moment.isoformat(timespec='milliseconds')}Z"
 
 
 def test_control_characters_never_leave_raw() -> None:
