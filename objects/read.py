@@ -19,9 +19,13 @@ WHOLE = 1 << 20
 
 
 class Reading:
-    """Bytes on their way out: all of them in `whole`, or piece by piece."""
+    """Bytes on their way out: all of them in `whole`, or piece by piece.
 
-    __slots__ = ("_stream", "start", "stop", "version", "whole")
+    The first piece of a stream is there already: bytes that cannot be read at all are an error
+    before an answer has begun.
+    """
+
+    __slots__ = ("_first", "_stream", "start", "stop", "version", "whole")
 
     def __init__(
         self,
@@ -30,21 +34,25 @@ class Reading:
         stop: int,
         whole: bytes | None,
         stream: Stream | None = None,
+        first: bytes | bytearray | memoryview | None = None,
     ) -> None:
         self.version = version
         self.start = start
         self.stop = stop
         self.whole = whole
         self._stream = stream
+        self._first = first
 
     async def next(self) -> bytes | bytearray | memoryview:
         """The next piece; `b""` at the end. Whole readings give themselves once."""
         if self._stream is None:
             whole, self.whole = self.whole, b""
             return whole or b""
-        return await self._stream.next()
+        first, self._first = self._first, None
+        return await self._stream.next() if first is None else first
 
     async def close(self) -> None:
+        self._first = None
         if self._stream is not None:
             await self._stream.close()
 
@@ -55,7 +63,12 @@ async def open(store: Store, found: Found, part: ByteRange | None) -> Reading:
     assert version is not None
     start, stop = (0, version.size) if part is None else (part.start, part.stop)
     if stop - start > WHOLE:
-        return Reading(version, start, stop, None, _stream(store, version, start, stop))
+        stream = _stream(store, version, start, stop)
+        try:
+            return Reading(version, start, stop, None, stream, await stream.next())
+        except BaseException:
+            await stream.close()
+            raise
     return Reading(version, start, stop, await read_whole(store, version, start, stop))
 
 

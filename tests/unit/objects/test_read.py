@@ -73,6 +73,18 @@ async def test_bytes_that_are_gone_are_an_error(space: Namespace) -> None:
         await read.open(space.store, found, None)
 
 
+async def test_a_stream_that_cannot_begin_is_an_error_before_an_answer_does(
+    space: Namespace,
+) -> None:
+    await space.put("a", bytes(3 * MiB))
+    found = await space.look("a")
+    await space.delete("a")
+    space.segments._bytes.clear()
+
+    with pytest.raises(NotEnoughShards):
+        await read.open(space.store, found, None)
+
+
 def place(layout: str = "replicated", state: str = "sealed", **more: object) -> Place:
     """A place 8192 bytes into a segment: of 4096 bytes, on drives 1 to n."""
     drives = more.get("drives", [1, 2, 3] if layout == "replicated" else list(range(1, 10)))
