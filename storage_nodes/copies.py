@@ -14,7 +14,7 @@ from uuid import UUID
 from core.errors import BadFormat, NotEnoughShards, ShardCorrupt, StoreError
 from storage_nodes.pack_format import RECORD_HEADER, SegmentRecords, record_length
 from storage_nodes.shard_file import HEADER_SIZE, parse_header
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import ShardName, first_copy
 from storage_nodes.stores.base import ShardReader, ShardStore
 
 READ_SIZE = 1 << 20
@@ -84,7 +84,8 @@ def verifies(records: SegmentRecords, space: bytearray, position: int, length: i
 async def _open(
     copies: Copies, stores: Mapping[int, ShardStore], space: Space
 ) -> dict[int, ShardReader]:
-    """The readable copies, the longest first; those whose header is wrong are a last resort."""
+    """The readable copies, the longest first, of equals the one that is most likely in memory;
+    those whose header is wrong are a last resort."""
     readers: dict[int, ShardReader] = {}
     for index, drive in enumerate(copies.drives):
         if drive == 0 or drive not in stores:
@@ -99,8 +100,11 @@ async def _open(
             space.unreadable.add(index)
     for index in space.unreadable & readers.keys():
         await readers.pop(index).close()
+    count = len(copies.drives)
+    turn = first_copy(copies.segment, count)
     order = sorted(
-        readers, key=lambda index: (index in space.doubtful, -readers[index].size, index)
+        readers,
+        key=lambda index: (index in space.doubtful, -readers[index].size, (index - turn) % count),
     )
     return {index: readers[index] for index in order}
 

@@ -13,6 +13,7 @@ Not here: rows and leases (`packs`), records (`pack_format`), one drive's queue 
 
 import asyncio
 from collections.abc import Callable, Sequence
+from mmap import MAP_ANONYMOUS, MAP_POPULATE, MAP_PRIVATE, mmap
 from typing import Protocol
 from uuid import UUID
 
@@ -36,8 +37,6 @@ GROUP_RECORDS = 256
 # A slower copy may be this far behind before it holds up the next group; then it catches up or
 # is closed for its lag.
 BACKLOG_BYTES = 16 << 20
-# Adjacent small buffers are joined: a vector of many is dearer than the copy.
-_JOIN_BELOW = 64 << 10
 # A copy that has not answered for so long, quorum or not, will not: others take the appends.
 STALL_S = 30.0
 # How long a drive may take to end what it is doing when its copy is closed.
@@ -315,18 +314,8 @@ class Pack:
 
 
 def _joined(parts: list[Buffer], size: int) -> list[Buffer]:
-    if size <= 4 * _JOIN_BELOW:
-        return [b"".join(parts)]
-    joined: list[Buffer] = []
-    small: list[Buffer] = []
+    """One buffer that begins on a page: what writes past the page cache need."""
+    joined = mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE)
     for part in parts:
-        if len(part) < _JOIN_BELOW:
-            small.append(part)
-            continue
-        if small:
-            joined.append(b"".join(small))
-            small = []
-        joined.append(part)
-    if small:
-        joined.append(b"".join(small))
-    return joined
+        joined.write(part)
+    return [memoryview(joined)]

@@ -34,7 +34,7 @@ from storage_nodes.placement import place
 from storage_nodes.policy import Ack, StoragePolicy, policy
 from storage_nodes.segment_rows import SegmentRows
 from storage_nodes.shard_file import ShardHeader
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import ShardName, first_copy
 from storage_nodes.stores.base import Buffer, ShardFile
 
 log = logging.getLogger(__name__)
@@ -282,6 +282,7 @@ class Packs:
                 purpose="pack",
                 size_bytes=self._segment_size + len(header.pack()),
                 header=header.pack(),
+                uncached=index != first_copy(segment_id, staged.copies),
             )
         except (StoreError, OSError) as why:
             self._bad_drive(drive_id, str(why))

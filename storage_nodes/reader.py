@@ -19,7 +19,7 @@ from storage_nodes.located import Located
 from storage_nodes.pack_format import RECORD_HEADER, SegmentRecords
 from storage_nodes.race import Pace
 from storage_nodes.shard_file import HEADER_SIZE
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import ShardName, first_copy
 from storage_nodes.shard_reads import OpenShard, ShardReads
 from storage_nodes.striping import BLOCK
 from storage_nodes.window import Rows, Window, striping_of
@@ -163,7 +163,7 @@ class Reader:
             return self._cells_now(located, first, last)
         drives = located.drives
         count = len(drives)
-        turn = located.segment_id.int % count
+        turn = first_copy(located.segment_id, count)
         for step in range(count):
             index = (turn + step) % count
             shard = self.shards.cached(located.segment_id, located.epoch, index, drives[index])

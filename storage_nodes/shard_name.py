@@ -96,3 +96,11 @@ FileName: TypeAlias = ShardName | JournalName
 def parse_name(text: str) -> FileName:
     """The name of any file a drive keeps; ValueError for anything else."""
     return JournalName.parse(text) if "-" in text else ShardName.parse(text)
+
+
+def first_copy(segment: UUID, copies: int) -> int:
+    """The index of the copy that readers of a replicated segment turn to first.
+
+    Its writer leaves that one in the page cache, and only that one.
+    """
+    return segment.int % copies

@@ -28,7 +28,7 @@ from storage_nodes.policy import policy
 from storage_nodes.race import Pace, first_answers
 from storage_nodes.segment_rows import Whereabouts
 from storage_nodes.shard_file import HEADER_SIZE
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import ShardName, first_copy
 from storage_nodes.shard_reads import ShardReads
 from storage_nodes.striping import Striping
 
@@ -76,7 +76,7 @@ class Window:
         """Ranges of a replicated segment, from the first copy whose bytes `check` accepts."""
         located = self.located
         count = len(located.drives)
-        turn = located.segment_id.int % count
+        turn = first_copy(located.segment_id, count)
         order = sorted(
             (each for each in range(count) if located.drives[each]),
             key=lambda index: (self._is_known(index), (index - turn) % count),

@@ -6,6 +6,7 @@ promise (`drive`, `trash`, `identity`). Paths are relative to a directory descri
 
 import ctypes
 import errno
+import fcntl
 import os
 from collections.abc import Sequence
 
@@ -58,8 +59,26 @@ class Disk:
         return os.open(f"/proc/self/fd/{fd}", flags | os.O_CLOEXEC)
 
     def write(self, fd: int, offset: int, buffers: Sequence[bytes | bytearray | memoryview]) -> int:
-        """All buffers one after another at `offset`; how many bytes that were."""
-        return write_all(fd, offset, buffers)
+        """All buffers one after another at `offset`; how many bytes that were.
+
+        What cannot go past the page cache (a part of a block, an odd address) goes through it.
+        """
+        try:
+            return write_all(fd, offset, buffers)
+        except OSError as error:
+            flags = fcntl.fcntl(fd, fcntl.F_GETFL)
+            if error.errno != errno.EINVAL or not flags & os.O_DIRECT:
+                raise
+            fcntl.fcntl(fd, fcntl.F_SETFL, flags & ~os.O_DIRECT)
+            return write_all(fd, offset, buffers)
+
+    def bypass_cache(self, fd: int) -> None:
+        """Write past the page cache from now on, where the file system can."""
+        try:
+            fcntl.fcntl(fd, fcntl.F_SETFL, fcntl.fcntl(fd, fcntl.F_GETFL) | os.O_DIRECT)
+        except OSError as error:
+            if error.errno not in UNSUPPORTED:
+                raise
 
     def allocate(self, fd: int, size_bytes: int) -> None:
         """Set room aside without changing the file's length; ENOSPC now rather than later."""

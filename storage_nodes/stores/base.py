@@ -125,11 +125,13 @@ class ShardStore(Protocol):
         purpose: Purpose,
         size_bytes: int | None = None,
         header: Buffer = b"",
+        uncached: bool = False,
     ) -> ShardFile:
         """A new file with `header` at offset 0 and room set aside for `size_bytes` in all.
 
         'shard': has no name until `publish`; vanishes if its writer does.
         'pack': header durable, name published and directory durable before this returns.
+        `uncached`: nobody will read what is written soon; it need not stay in memory.
         """
 
     async def open(self, name: FileName) -> ShardReader:

@@ -94,6 +94,7 @@ class HttpShardStore:
         purpose: Purpose,
         size_bytes: int | None = None,
         header: Buffer = b"",
+        uncached: bool = False,
     ) -> "HttpShardFile":
         file = HttpShardFile(self, name, secrets.token_hex(16), published=purpose == "pack")
         query: dict[str, str] = {"purpose": purpose}

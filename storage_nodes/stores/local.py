@@ -66,6 +66,7 @@ class LocalShardStore:
         purpose: Purpose,
         size_bytes: int | None = None,
         header: Buffer = b"",
+        uncached: bool = False,
     ) -> "LocalShardFile":
         link = await self._slow_link()
         stamp = link.page.stamp()
@@ -80,7 +81,10 @@ class LocalShardStore:
             link.tell("abandon", name, {"file": handle})
             raise
         published = purpose == "pack"
-        return LocalShardFile(self, link, name, _owned(fd), handle, stamp, published=published)
+        owned = _owned(fd)
+        if uncached:
+            self.disk.bypass_cache(owned.fd)
+        return LocalShardFile(self, link, name, owned, handle, stamp, published=published)
 
     async def open(self, name: FileName) -> LocalShardReader:
         link = self._quick

@@ -31,6 +31,7 @@ class MemoryShardStore:
         purpose: Purpose,
         size_bytes: int | None = None,
         header: Buffer = b"",
+        uncached: bool = False,
     ) -> "MemoryShardFile":
         self.check_writable()
         if max(size_bytes or 0, len(header)) > self._free_bytes():

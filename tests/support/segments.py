@@ -66,6 +66,7 @@ class GatedStore(MemoryShardStore):
         self.hang_reads = False
         self.writes = 0
         self.opens = 0
+        self.uncached: set[ShardName] = set()
 
     def fail_if_told(self) -> None:
         if self.failing is not None:
@@ -78,9 +79,12 @@ class GatedStore(MemoryShardStore):
         purpose: Purpose,
         size_bytes: int | None = None,
         header: Buffer = b"",
+        uncached: bool = False,
     ) -> GatedFile:
         await self.gate.wait()
         self.fail_if_told()
+        if uncached:
+            self.uncached.add(name)
         inner = await super().create(name, purpose=purpose, size_bytes=size_bytes, header=header)
         return GatedFile(inner, self)
 

@@ -17,7 +17,7 @@ from storage_nodes.pack_format import parse_record, record_length
 from storage_nodes.packs import Packs
 from storage_nodes.policy import Ack
 from storage_nodes.shard_file import HEADER_SIZE, parse_header
-from storage_nodes.shard_name import ShardName
+from storage_nodes.shard_name import ShardName, first_copy
 from tests.support.clock import FakeClock
 from tests.support.segments import HandTimer, MemoryFleet, MemoryRow, MemoryRows, until
 
@@ -103,6 +103,17 @@ async def test_each_copy_says_what_it_is(bench: Bench) -> None:
             "replicated",
             bench.fleet.cluster,
         )
+
+
+async def test_only_the_copy_that_is_read_first_is_left_in_memory(bench: Bench) -> None:
+    stored = await bench.settled()
+
+    kept = [
+        index
+        for index, drive in enumerate(bench.row(stored).drives)
+        if ShardName(stored.segment_id, 1, index) not in bench.fleet.stores[drive].uncached
+    ]
+    assert kept == [first_copy(stored.segment_id, 3)]
 
 
 async def test_the_row_is_there_before_the_first_file(bench: Bench) -> None:
