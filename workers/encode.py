@@ -14,13 +14,14 @@ from uuid import UUID
 
 from core import clock
 from core.config import config
+from core.errors import NotEnoughShards
 from core.failpoints import declare
 from core.names import new_id
 from jobs.catalogue import ENCODE
 from jobs.step import GiveUp, NotYet, Step
 from objects import rewrite
 from storage_nodes import copies, encoder, layouts
-from storage_nodes.copies import Copies
+from storage_nodes.copies import Copies, Space
 from storage_nodes.gather import Gathering, gathered_size
 from storage_nodes.layouts import SegmentRow
 from storage_nodes.placement import place
@@ -31,6 +32,8 @@ from workers.storage import Storage, run, storage
 
 # How long the wait for drives is between two looks.
 DRIVES_AFTER_S = 15.0
+# How long until copies are looked at again of which too few could be read.
+COPIES_AFTER_S = 60.0
 # The oldest of several small segments gathers the others; they stand back for so long.
 GATHERER_HAS_S = 120.0
 STAND_BACK_S = 5.0
@@ -38,6 +41,7 @@ STAND_BACK_S = 5.0
 CHANGED = "the segment has changed meanwhile"
 CHANGED_AFTER_S = 1.0
 MOST_SOURCES = 64
+UNREADABLE = "a record can be read from no copy of the segment"
 
 CLAIMED = declare("encode.claimed", point="C12", doc="the job is claimed, nothing written")
 VERIFIED = declare("encode.verified", point="C12", doc="every shard verified, layout not swapped")
@@ -70,7 +74,9 @@ def _code(
     if not source.records:
         return  # nobody names it: collect will bury it
     drives = _drives(row.id, wanted, here)
-    space = run(copies.read(source, here.stores))
+    space = _read(source, here)
+    if space is None:
+        raise NotYet(UNREADABLE, after_s=COPIES_AFTER_S)
     yield Step(done=1, total=3)
     epoch = layouts.begin_layout(row, drives)
     if epoch is None:
@@ -113,10 +119,17 @@ def _gather(
     target, owner = new_id(), f"job {context.job_id}"
     drives = _drives(target, wanted, here)
     gathering = Gathering(target)
+    taken = []
     for done, row in enumerate(rows, start=1):
         source = _copies(row)
-        if source.records:
-            gathering.take(source, run(copies.read(source, here.stores)).content)
+        space = _read(source, here) if source.records else None
+        if space is not None:
+            gathering.take(source, space.content)
+        elif source.records and row is rows[0]:
+            raise NotYet(UNREADABLE, after_s=COPIES_AFTER_S)
+        elif source.records:
+            continue  # its own job waits for its copies; the others do not
+        taken.append(row)
         yield Step(done=done, total=len(rows) + 2)
     if not gathering.content:
         return
@@ -143,13 +156,21 @@ def _gather(
         GATHERED.hit()
         yield Step(done=len(rows) + 1, total=len(rows) + 2)
         context.check()
-        moved = rewrite.move(rows, target, gathering.moved, config().jobs.grace_s)
+        moved = rewrite.move(taken, target, gathering.moved, config().jobs.grace_s)
     finally:
         if not moved:
             layouts.give_up_target(target, owner)
     if not moved:
         raise NotYet(CHANGED, after_s=CHANGED_AFTER_S)
     yield Step(done=len(rows) + 2, total=len(rows) + 2)
+
+
+def _read(source: Copies, here: Storage) -> Space | None:
+    """The address space, or None while one of its records can be read from no copy."""
+    try:
+        return run(copies.read(source, here.stores))
+    except NotEnoughShards:
+        return None
 
 
 def _with_neighbours(row: SegmentRow) -> list[SegmentRow]:

@@ -11,7 +11,7 @@ import pytest
 
 from core import config as configuration
 from core import failpoints
-from core.errors import FailpointRaised, NotEnoughShards
+from core.errors import FailpointRaised
 from core.names import new_id
 from jobs.step import NotYet
 from storage_nodes import layouts, rebuild
@@ -166,7 +166,7 @@ def test_a_segment_that_cannot_be_read_stays_as_it_is(drives):
     for copy in range(3):
         pack.spoil(drives, copy)
 
-    with pytest.raises(NotEnoughShards):
+    with pytest.raises(NotYet):
         run(encode.encode, pack.id)
 
     assert layouts.segment(pack.id).state == "sealed"
@@ -254,6 +254,32 @@ def test_all_but_the_oldest_small_segment_stand_back(drives):
     run(encode.encode, packs[0].id)
     run(encode.encode, packs[1].id)
     assert {layouts.segment(pack.id).state for pack in packs} == {"dead"}
+
+
+def test_a_small_segment_no_copy_of_which_is_whole_holds_up_no_other(drives):
+    packs = [SealedPack(drives, [100, 4096], seed=n) for n in range(3)]
+    for copy in range(3):
+        packs[1].spoil(drives, copy)
+
+    run(encode.encode, packs[0].id)
+
+    assert [layouts.segment(pack.id).state for pack in packs] == ["dead", "sealed", "dead"]
+    kept = {v: p for pack in (packs[0], packs[2]) for v, p in pack.payloads.items()}
+    assert {v: payload_of(drives, v) for v in kept} == kept
+
+
+@pytest.mark.parametrize("lengths", [[100], [200_000]], ids=["small", "large"])
+def test_a_segment_that_cannot_be_read_waits_to_be_coded(drives, lengths):
+    pack = SealedPack(drives, lengths)
+    drives.hide(*pack.drives)
+
+    with pytest.raises(NotYet):
+        run(encode.encode, pack.id)
+
+    assert layouts.segment(pack.id).state == "sealed"
+    drives.show(*pack.drives)
+    run(encode.encode, pack.id)
+    assert {v: payload_of(drives, v) for v in pack.payloads} == pack.payloads
 
 
 @pytest.mark.parametrize("point", ["gather.verified", "gather.moving"])
