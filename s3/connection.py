@@ -239,8 +239,9 @@ class Connection(asyncio.Protocol):
         self._since = self.loop.time()
         if self._waiting:
             self._answer(self._waiting.popleft())
-            if not self._waiting and not self._is_broken:
-                self.transport.resume_reading()
+        if not self._waiting and not self._is_broken:
+            # Paused for what waited, or for a body that came to its end while much of it was kept.
+            self.transport.resume_reading()
 
     def look(self, now: float, keep_alive_s: float, head_s: float, stall_s: float) -> None:
         """End what takes too long; bodies are the application's to watch."""
