@@ -240,27 +240,50 @@ class LocalShardFile:
 
     def write_now(self, offset: int, buffers: Sequence[Buffer], *, sync: bool = False) -> None:
         """`write` in the calling thread. OSErrors come as they are: the caller reports them."""
-        fd = self._fd
-        if fd is None:
-            raise ShardMissing("The file is closed.", shard=self.name)
-        self._check()
+        fd = self._writable()
+        self._put(fd, offset, buffers, sync)
+        if sync:
+            self._check_counts(fd)
+
+    async def _in_thread(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> None:
+        # The thread does nothing but wait for the disk: each call more would wait for the loop.
+        fd = self._writable()
+        loop = asyncio.get_running_loop()
+        try:
+            await loop.run_in_executor(self._store.pool, self._put, fd, offset, buffers, sync)
+            if sync:
+                self._check_counts(fd)
+        except OSError as error:
+            await self._failed(error)
+
+    def _put(self, fd: OwnedFd, offset: int, buffers: Sequence[Buffer], sync: bool) -> None:
         if buffers:
             self._store.disk.write(fd.fd, offset, buffers)
         if sync:
             self._store.disk.fdatasync(fd.fd)
-            self._check()
-            if self._published and os.fstat(fd.fd).st_nlink == 0:
-                raise ShardMissing("The file was removed while it was written.", shard=self.name)
 
-    async def _in_thread(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            await loop.run_in_executor(self._store.pool, self._write, offset, buffers, sync)
-        except OSError as error:
-            await self._failed(error)
+    def _writable(self) -> OwnedFd:
+        """The descriptor, if node and drive still serve it."""
+        if self._fd is None:
+            raise ShardMissing("The file is closed.", shard=self.name)
+        self._check_drive()
+        return self._fd
 
-    def _write(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> None:
-        self.write_now(offset, buffers, sync=sync)
+    def _check_counts(self, fd: OwnedFd) -> None:
+        """What was just synced counts: node, drive and name are still there."""
+        self._check_drive()
+        if self._published and os.fstat(fd.fd).st_nlink == 0:
+            raise ShardMissing("The file was removed while it was written.", shard=self.name)
+
+    def _check_drive(self) -> None:
+        if not self._link.is_connected():
+            raise NodeUnreachable("The node that handed out the file has gone.", shard=self.name)
+        page = self._link.page
+        if page.stamp() == self._stamp and page.is_serving():
+            return
+        if page.is_gone():
+            raise DriveGone(drive=self._store.drive)
+        raise DriveFenced(drive=self._store.drive)
 
     def _trim(self, fd: OwnedFd) -> None:
         """Give back room set aside and not needed. What fails here costs room, nothing else."""
@@ -277,16 +300,6 @@ class LocalShardFile:
         with suppress(NodeUnreachable, DriveFenced, DriveGone):
             await self._store.report_error(self.name, error.errno or 0)
         raise DriveFenced(f"The drive failed: {why}.", drive=self._store.drive) from error
-
-    def _check(self) -> None:
-        if not self._link.is_connected():
-            raise NodeUnreachable("The node that handed out the file has gone.", shard=self.name)
-        page = self._link.page
-        if page.stamp() == self._stamp and page.is_serving():
-            return
-        if page.is_gone():
-            raise DriveGone(drive=self._store.drive)
-        raise DriveFenced(drive=self._store.drive)
 
 
 def _owned(fd: int | None) -> OwnedFd:

@@ -9,6 +9,7 @@ from mmap import mmap
 from pathlib import Path
 
 import pytest
+
 from storage_nodes.node.disk import Disk
 
 PAGE = 4096
