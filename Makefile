@@ -57,8 +57,8 @@ format: venv-dev ## Rewrite files in the house format and mend what can be mende
 types: venv-dev ## mypy, strict on core, jobs, storage_nodes, objects, s3
 	$(VENV)/bin/mypy
 
-bench: venv ## Measure throughput and latency of a store of its own
-	$(PYTHON) -m benchmarks
+bench: venv ## Measure a store of its own; ARGS="--full", or ARGS=--yardsticks: beside s3rver and moto
+	$(PYTHON) -m benchmarks $(ARGS)
 
 chaos: venv ## The long campaign: kill processes at every failpoint, remove drives, replay the ledger
 	$(PYTHON) -m tests.chaos $(ARGS)
