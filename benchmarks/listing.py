@@ -126,7 +126,7 @@ async def measure(home: Path, access: Access, given: argparse.Namespace) -> floa
     bench = Bench(access, home, given.repeat)
     try:
         small, large = await bench.bucket("small"), await bench.bucket("large")
-        with _timed(f"{given.keys:,} keys"):
+        with _timed(f"{given.keys:,} keys"), listing_fill.unvacuumed(bench.database):
             listing_fill.keys(bench.database, small, SMALL)
             listing_fill.keys(bench.database, large, given.keys)
             listing_fill.rest(bench.database)

@@ -5,8 +5,8 @@ afterwards. Each run asks the same of every store in turn, `benchmarks.s3`'s PUT
 DELETE; this store is waited for until it has coded what was put, so that nobody pays for another.
 The table shows medians and what this store does for each unit of the others. They are yardsticks,
 not equals: s3rver keeps one copy and never syncs it, moto keeps everything in memory and checks no
-signature; what a peer gets wrong under load (s3rver answers some DELETEs with 500) is counted as its
-errors. A peer that cannot be had is said so, in capitals, and makes the exit status 1.
+signature. What a peer gets wrong under load counts as its errors (s3rver answers some DELETEs with
+500). One that cannot be had is said so, in capitals, and makes the exit status 1.
 """
 
 from __future__ import annotations
