@@ -22,12 +22,11 @@ BEGIN
 END
 $$;
 
--- The common prefix a key is rolled up into; NULL when it stands for itself.
+-- The common prefix a key of this prefix is rolled up into; NULL when it stands for itself.
 CREATE FUNCTION rolled_up(key text, prefix text, delimiter text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT CASE WHEN delimiter <> '' AND strpos(substr(key, length(prefix) + 1), delimiter) > 0
-    THEN left(key, length(prefix) + strpos(substr(key, length(prefix) + 1), delimiter)
-                   + length(delimiter) - 1) END
+    SELECT CASE WHEN strpos(substr(key, length(prefix) + 1), delimiter) > 0
+    THEN prefix || split_part(substr(key, length(prefix) + 1), delimiter, 1) || delimiter END
 $$;
 
 -- No key is as great: 256 code points of four bytes are all that fit.
