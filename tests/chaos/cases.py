@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.chaos import bit_rot, power_cuts
 from tests.model import machine
 from tests.support import campaign, faults, histories
 from tests.support.campaign import Campaign
@@ -53,6 +54,8 @@ def all_cases() -> list[Case]:
     for seed in range(1, 4):
         cases.append(Case(f"histories-{seed}", lambda home, seed=seed: history(home, seed)))
     cases.append(Case("model", model))
+    cases += itertools.starmap(Case, power_cuts.runs())
+    cases += itertools.starmap(Case, bit_rot.runs())
     return cases
 
 

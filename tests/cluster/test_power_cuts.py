@@ -56,9 +56,10 @@ def test_nothing_acknowledged_is_lost_when_the_power_is_cut(disk, tmp_path):
         life.store.start()
         for _ in range(CUTS // len(power.usable())):
             life.cut(life.live(), within_s=WITHIN_S)
+            life.store.start()
         found = life.judge()
     finally:
-        life.store.stop()
+        life.store.kill_everything()
 
     assert found.clean, str(found)
     assert found.acknowledged > 10 * life.cuts
@@ -73,9 +74,10 @@ def test_with_the_fsyncs_left_out_power_cuts_lose_what_was_acknowledged(any_disk
         found = None
         while life.cuts < CARELESS_CUTS and (found is None or found.clean):
             life.cut(life.live(), within_s=CARELESS_WITHIN_S)
+            life.store.start()
             found = life.judge(attempts=2)
     finally:
-        life.store.stop()
+        life.store.kill_everything()
 
     assert found is not None
     assert not found.clean
