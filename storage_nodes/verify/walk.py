@@ -16,7 +16,7 @@ from typing import Any
 from uuid import UUID
 
 from core import bridge, clock
-from core.errors import StoreError
+from core.errors import NodeUnreachable, StoreError
 from storage_nodes import garbage, layouts
 from storage_nodes.copies import end_of
 from storage_nodes.policy import policy
@@ -30,6 +30,8 @@ from storage_nodes.verify.rows import Kept
 
 # Findings that are listed one by one.
 LISTED = 10_000
+# A drive that did not answer is not waited for again for so long; its shards count as unreachable.
+AWAY_S = 30.0
 # A segment that moves while it is read is read again, so often at most.
 TRIES = 4
 
@@ -104,6 +106,8 @@ class Result:
 def verify(cluster: Cluster, wanted: Wanted, progress: Progress | None = None) -> Result:
     """Read what is wanted, and owe the repair of what is wrong."""
     began = clock.monotonic()
+    away = _Away(cluster.store)
+    cluster = replace(cluster, store=away.store)
     tally = Tally()
     result = Result(tally)
     throttle = Throttle(tally, wanted.rate)
@@ -112,6 +116,8 @@ def verify(cluster: Cluster, wanted: Wanted, progress: Progress | None = None) -
         throttle.watch = lambda now: progress(now, total, result.found.total())
     for row in listed:
         for finding in _segment(cluster, row, wanted, throttle):
+            if finding.kind == "unreachable":
+                away.add(finding.drive)
             result.add(_owed(finding) if wanted.repair else finding)
         tally.segments += 1
     if wanted.segment is None:
@@ -126,6 +132,26 @@ def verify(cluster: Cluster, wanted: Wanted, progress: Progress | None = None) -
                     result.add(finding)
     result.seconds = clock.monotonic() - began
     return result
+
+
+class _Away:
+    """Drives that did not answer a moment ago: one wait for them is enough."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._until: dict[int | None, float] = {}
+
+    def add(self, drive: int | None) -> None:
+        if not self._is_away(drive):
+            self._until[drive] = clock.monotonic() + AWAY_S
+
+    def store(self, drive: int) -> ShardStore:
+        if self._is_away(drive):
+            raise NodeUnreachable()
+        return self._store(drive)
+
+    def _is_away(self, drive: int | None) -> bool:
+        return self._until.get(drive, 0.0) > clock.monotonic()
 
 
 def _segments(wanted: Wanted, result: Result) -> tuple[int, Iterator[Kept]]:

@@ -441,6 +441,28 @@ def test_drives_out_of_reach_are_counted_not_listed(house: House) -> None:
     assert document["findings_left_out"] == 0
 
 
+def test_a_drive_that_does_not_answer_is_waited_for_once(house: House, monkeypatch) -> None:
+    rows = [house.encode(SealedPack(house.drives, [700_000], seed=n).id) for n in range(4)]
+    silent = max(range(1, 13), key=lambda drive: sum(drive in row.drives for row in rows))
+    held = sum(silent in row.drives for row in rows)
+    house.drives.everything[silent].gone = True
+    asked = []
+    opened = MemoryShardStore.open
+
+    async def open_(store: MemoryShardStore, name: ShardName):
+        if store is house.drives.everything[silent]:
+            asked.append(name)
+        return await opened(store, name)
+
+    monkeypatch.setattr(MemoryShardStore, "open", open_)
+
+    document = house.verify().document()
+
+    assert held > 1
+    assert document["unreachable"] == [{"drive": silent, "shards": held}]
+    assert len(asked) == 1
+
+
 def test_the_page_says_everything_in_sentences(house: House) -> None:
     row = house.encode(SealedPack(house.drives, [100, 700_000]).id)
     house.file(row, 4).append(1)
