@@ -64,7 +64,7 @@ class S3:
     """The S3 port."""
     host: str = setting("127.0.0.1", "Address the gateway listens on.")
     port: int = setting("9000", "Port the gateway listens on.", kind=text.port)
-    workers: int = setting("auto", "Gateway worker processes; `auto` is one per core.", kind=text.count_or_cores)
+    workers: int = setting("auto", "Gateway worker processes; `auto` is one per two cores, which leaves the others to PostgreSQL, nodes and the kernel.", kind=text.count_or_half_the_cores)
     region: str = setting("us-east-1", "Region name clients sign for.")
     domains: tuple[str, ...] = setting("localhost,s3.localhost", "Host names under which `bucket.NAME` is virtual-host addressing.")
     inflight: int = setting("1024", "Requests one worker serves at once; more are answered 503 SlowDown.", kind=text.positive)

@@ -39,8 +39,8 @@ def port(raw: str) -> int:
     return value
 
 
-def count_or_cores(raw: str) -> int:
-    return len(os.sched_getaffinity(0)) if raw == "auto" else positive(raw)
+def count_or_half_the_cores(raw: str) -> int:
+    return max(1, len(os.sched_getaffinity(0)) // 2) if raw == "auto" else positive(raw)
 
 
 def number(raw: str) -> float:

@@ -10,6 +10,7 @@ and none is lost while a dead worker is being replaced. A worker whose parent di
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -18,13 +19,14 @@ import socket
 import sys
 import time
 from types import FrameType
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import uvloop
 
 from core.config import Config
 from core.errors import ConfigurationError
 from objstore_site.local import privileges
+from s3.connection import Connections
 
 log = logging.getLogger("objstore.gateway")
 
@@ -40,15 +42,22 @@ _HEAD_S = 30.0
 
 def serve(config: Config) -> None:
     """Serve S3 until told to stop."""
-    _Parent(config, _listen(config)).run()
+    listener = _listen(config)
+    # By name: models cannot be imported before Django's registry is filled. Before the workers
+    # are forked: they share its memory, and one that is replaced is ready at once.
+    application = importlib.import_module("objstore_site.s3_asgi").app
+    gc.collect()
+    gc.freeze()
+    _Parent(config, listener, application).run()
 
 
 class _Parent:
     """Starts workers and replaces those that die."""
 
-    def __init__(self, config: Config, listener: socket.socket) -> None:
+    def __init__(self, config: Config, listener: socket.socket, application: Any) -> None:
         self._config = config
         self._listener = listener
+        self._application = application
         self._workers: set[int] = set()
         self._is_stopping = False
         self._status = 0
@@ -83,7 +92,7 @@ class _Parent:
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
         pid = 0 if self._is_stopping else os.fork()
         if pid == 0 and not self._is_stopping:
-            _work(self._config, self._listener, parent)
+            _work(self._config, self._listener, self._application, parent)
         if pid:
             self._workers.add(pid)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
@@ -116,7 +125,7 @@ def _listen(config: Config) -> socket.socket:
         ) from why
 
 
-def _work(config: Config, listener: socket.socket, parent: int) -> NoReturn:
+def _work(config: Config, listener: socket.socket, application: Any, parent: int) -> NoReturn:
     """The life of a worker process; never returns to its parent's code."""
     code = 1
     try:
@@ -125,7 +134,7 @@ def _work(config: Config, listener: socket.socket, parent: int) -> NoReturn:
         privileges.dying_with_parent(signal.SIGTERM)()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
         if os.getppid() == parent:
-            code = uvloop.run(_serve(config, listener))
+            code = uvloop.run(_serve(config, listener, application))
     except BaseException:
         log.exception("a gateway worker failed")
     finally:
@@ -133,22 +142,18 @@ def _work(config: Config, listener: socket.socket, parent: int) -> NoReturn:
         os._exit(code)
 
 
-async def _serve(config: Config, listener: socket.socket) -> int:
+async def _serve(config: Config, listener: socket.socket, application: Any) -> int:
     """Open the store, serve its port, close it again; the exit code."""
     told = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, told.set)
-    # By name and only here: models cannot be imported before Django's registry is filled, and
-    # threads that importing may start would not survive the fork.
-    application = importlib.import_module("objstore_site.s3_asgi").app
-    connection = importlib.import_module("s3.connection")
     try:
         await application.open(config)
     except Exception:
         log.exception("the gateway cannot start")
         return _CANNOT_START
-    connections = connection.Connections(
+    connections = Connections(
         application,
         keep_alive_s=config.s3.keep_alive_s,
         head_s=min(_HEAD_S, config.s3.keep_alive_s),

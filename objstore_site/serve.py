@@ -24,7 +24,7 @@ BACKGROUND_NICE = 10
 
 
 def gateway(arguments: argparse.Namespace) -> None:
-    """The S3 port: one worker process per core, plain ASGI."""
+    """The S3 port: a few worker processes of one plain ASGI application."""
     safety.refuse_unsafe_database(config())
     s3_processes.serve(config())
 

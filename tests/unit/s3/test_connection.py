@@ -1,0 +1,445 @@
+"""A connection: what comes off it, what goes onto it, and what ends it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from s3 import connection
+from s3.connection import Connection, Connections, Message
+
+GET = b"GET /key?versions HTTP/1.1\r\nHost: store\r\n\r\n"
+PUT = b"PUT /key HTTP/1.1\r\nHost: store\r\nContent-Length: %d\r\n\r\n"
+CHUNKED = b"PUT /key HTTP/1.1\r\nHost: store\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+
+class Wire:
+    """A transport that remembers what was done to it."""
+
+    def __init__(self) -> None:
+        self.writes: list[bytes] = []
+        self.is_reading = True
+        self.ended = ""
+
+    @property
+    def sent(self) -> bytes:
+        return b"".join(self.writes)
+
+    def get_extra_info(self, _: str) -> tuple[str, int]:
+        return ("127.0.0.1", 5)
+
+    def write(self, data: bytes) -> None:
+        self.writes.append(bytes(data))
+
+    def pause_reading(self) -> None:
+        self.is_reading = False
+
+    def resume_reading(self) -> None:
+        self.is_reading = True
+
+    def is_closing(self) -> bool:
+        return bool(self.ended)
+
+    def close(self) -> None:
+        self.ended = self.ended or "closed"
+
+    def abort(self) -> None:
+        self.ended = "aborted"
+
+
+class Peer:
+    """A client at the other end of one connection to an application."""
+
+    def __init__(self, application: Callable[..., Awaitable[None]]) -> None:
+        self.connections = Connections(application, keep_alive_s=60, head_s=30, stall_s=60)
+        self.wire = Wire()
+        self.server: Connection = self.connections()
+        self.server.connection_made(self.wire)  # type: ignore[arg-type]
+
+    async def say(self, *pieces: bytes) -> bytes:
+        """Send the pieces; all that was answered until now."""
+        for piece in pieces:
+            self.server.data_received(piece)
+            await turns()
+        return self.wire.sent
+
+
+async def turns() -> None:
+    """Let everything happen that can happen."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+async def body_of(receive: Callable[[], Awaitable[Message]]) -> bytes:
+    body = b""
+    while True:
+        event = await receive()
+        if event["type"] == "http.disconnect":
+            return body + b"!gone"
+        body += event["body"]
+        if not event["more_body"]:
+            return body
+
+
+async def reply(send: Any, body: bytes, status: int = 200, **headers: bytes) -> None:
+    fields = [(b"content-length", b"%d" % len(body))]
+    fields += [(name.encode(), value) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": status, "headers": fields})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def echo(scope: Message, receive: Any, send: Any) -> None:
+    await reply(send, await body_of(receive) or scope["raw_path"] + b"?" + scope["query_string"])
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Peer]:
+    made = Peer(echo)
+    yield made
+    made.server.connection_lost(None)
+
+
+async def test_a_small_answer_leaves_in_one_write(peer: Peer) -> None:
+    await peer.say(GET)
+    assert peer.wire.writes == [b"HTTP/1.1 200 OK\r\ncontent-length: 13\r\n\r\n/key?versions"]
+    assert not peer.wire.ended
+
+
+async def test_requests_follow_each_other_on_one_connection(peer: Peer) -> None:
+    answers = await peer.say(GET, PUT % 4 + b"body", GET)
+    assert answers.count(b"HTTP/1.1 200") == 3
+    assert answers.count(b"\r\n\r\nbody") == 1
+
+
+async def test_pipelined_requests_are_answered_in_their_order() -> None:
+    gates = [asyncio.Event() for _ in range(3)]
+
+    async def slow(scope: Message, receive: Any, send: Any) -> None:
+        number = int(scope["raw_path"][1:])
+        await gates[number].wait()
+        await reply(send, b"answer %d" % number)
+
+    peer = Peer(slow)
+    heads = [b"GET /%d HTTP/1.1\r\nHost: store\r\n\r\n" % number for number in range(3)]
+    await peer.say(b"".join(heads))
+    gates[2].set()
+    gates[1].set()
+    await turns()
+    assert peer.wire.sent == b""
+    gates[0].set()
+    await turns()
+    answers = peer.wire.sent
+    assert [answers.index(b"answer %d" % number) for number in range(3)] == sorted(
+        answers.index(b"answer %d" % number) for number in range(3)
+    )
+
+
+async def test_many_pipelined_requests_wait_on_the_network(peer: Peer) -> None:
+    gate = asyncio.Event()
+
+    async def slow(scope: Message, receive: Any, send: Any) -> None:
+        await gate.wait()
+        await reply(send, b"")
+
+    peer = Peer(slow)
+    await peer.say(GET * (connection.PIPELINED + 1))
+    assert not peer.wire.is_reading
+    gate.set()
+    for _ in range(connection.PIPELINED):
+        await turns()
+    assert peer.wire.is_reading
+    assert peer.wire.sent.count(b"HTTP/1.1 200") == connection.PIPELINED + 1
+
+
+async def test_a_head_may_come_in_any_pieces(peer: Peer) -> None:
+    request = PUT % 4 + b"body"
+    answers = await peer.say(*(request[at : at + 1] for at in range(len(request))))
+    assert answers.endswith(b"\r\n\r\nbody")
+
+
+async def test_a_chunked_body_is_unwrapped(peer: Peer) -> None:
+    answers = await peer.say(CHUNKED, b"4\r\nbody\r\n", b"2\r\n--\r\n0\r\n\r\n")
+    assert answers.endswith(b"\r\n\r\nbody--")
+
+
+async def test_an_empty_chunked_body_ends_when_its_last_chunk_comes(peer: Peer) -> None:
+    assert await peer.say(CHUNKED) == b""
+    assert (await peer.say(b"0\r\n\r\n")).endswith(b"/key?")
+
+
+async def test_trailers_of_http_are_no_headers_of_the_request(peer: Peer) -> None:
+    seen: list[Any] = []
+
+    async def note(scope: Message, receive: Any, send: Any) -> None:
+        await body_of(receive)
+        seen.extend(name for name, _ in scope["headers"])
+        await reply(send, b"")
+
+    peer = Peer(note)
+    await peer.say(CHUNKED, b"0\r\nAuthorization: x\r\n\r\n")
+    assert seen == [b"host", b"transfer-encoding"]
+
+
+async def test_continue_is_said_when_the_body_is_asked_for() -> None:
+    gate = asyncio.Event()
+
+    async def later(scope: Message, receive: Any, send: Any) -> None:
+        await gate.wait()
+        await reply(send, await body_of(receive))
+
+    peer = Peer(later)
+    head = PUT % 4
+    await peer.say(head.replace(b"\r\n\r\n", b"\r\nExpect: 100-Continue\r\n\r\n"))
+    assert peer.wire.sent == b""
+    gate.set()
+    await turns()
+    assert peer.wire.sent == b"HTTP/1.1 100 Continue\r\n\r\n"
+    assert (await peer.say(b"body")).endswith(b"body")
+    assert peer.wire.sent.count(b"100 Continue") == 1
+
+
+async def test_a_request_refused_before_its_body_ends_the_connection() -> None:
+    async def refuse(scope: Message, receive: Any, send: Any) -> None:
+        await reply(send, b"no", 403)
+
+    peer = Peer(refuse)
+    answers = await peer.say(PUT % 4)
+    assert b"\r\nconnection: close\r\n" in answers
+    assert peer.wire.ended == "closed"
+
+
+async def test_no_more_of_a_body_is_read_than_is_asked_for() -> None:
+    gate = asyncio.Event()
+
+    async def later(scope: Message, receive: Any, send: Any) -> None:
+        await gate.wait()
+        await reply(send, b"%d" % len(await body_of(receive)))
+
+    peer = Peer(later)
+    size = connection.READ_AHEAD + 2
+    await peer.say(PUT % size, bytes(connection.READ_AHEAD), b"x")
+    assert not peer.wire.is_reading
+    gate.set()
+    await turns()
+    assert peer.wire.is_reading
+    assert (await peer.say(b"y")).endswith(b"%d" % size)
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        b"NONSENSE\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost : store\r\n\r\n",
+        b"GET / HTTP/1.1\nHost: store\n\n",
+        b"PUT / HTTP/1.1\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nContent-Length: 4\r\nContent-Length: 5\r\n\r\n",
+        b"PUT / HTTP/1.1\r\nContent-Length: +4\r\n\r\n",
+        b"GET / HTTP/1.1\r\nHost: store\r\n folded\r\n\r\n",
+    ],
+)
+async def test_doubtful_framing_is_refused_and_the_connection_closed(
+    peer: Peer, bad: bytes
+) -> None:
+    answers = await peer.say(bad + GET)
+    assert answers == b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    assert peer.wire.ended == "closed"
+
+
+async def test_what_follows_a_bad_request_is_never_served(peer: Peer) -> None:
+    await peer.say(GET, b"NONSENSE\r\n\r\n", GET)
+    assert peer.wire.sent.count(b"HTTP/1.1 200") == 1
+    assert peer.wire.ended == "closed"
+
+
+async def test_a_bad_chunk_loses_the_body_and_the_connection(peer: Peer) -> None:
+    answers = await peer.say(CHUNKED, b"4\r\nbody\r\n", b"zz\r\n")
+    assert answers.endswith(b"body!gone")
+    assert peer.wire.ended == "closed"
+
+
+async def test_an_endless_head_is_refused(peer: Peer) -> None:
+    start = b"GET / HTTP/1.1\r\nHost: store\r\nX: "
+    answers = await peer.say(start, bytes([97]) * (connection.HEAD_BYTES + 1))
+    assert answers.startswith(b"HTTP/1.1 431 ")
+    assert peer.wire.ended == "closed"
+
+
+async def test_too_many_fields_are_refused(peer: Peer) -> None:
+    fields = b"".join(b"x-%d: y\r\n" % number for number in range(connection.HEAD_FIELDS + 1))
+    answers = await peer.say(b"GET / HTTP/1.1\r\n" + fields + b"\r\n")
+    assert answers.startswith(b"HTTP/1.1 431 ")
+    assert peer.wire.ended == "closed"
+
+
+async def test_an_endless_chunk_extension_is_refused(peer: Peer) -> None:
+    await peer.say(CHUNKED, b"4;", bytes([97]) * (connection.HEAD_BYTES + 1))
+    assert peer.wire.sent.endswith(b"!gone")
+    assert peer.wire.ended == "closed"
+
+
+async def test_a_client_that_only_stopped_sending_still_gets_its_answer() -> None:
+    gate = asyncio.Event()
+
+    async def later(scope: Message, receive: Any, send: Any) -> None:
+        await gate.wait()
+        await reply(send, await body_of(receive))
+
+    peer = Peer(later)
+    await peer.say(PUT % 4 + b"body")
+    assert peer.server.eof_received()
+    gate.set()
+    await turns()
+    assert peer.wire.sent.endswith(b"body")
+    assert peer.wire.ended == "closed"
+
+
+async def test_a_body_cut_short_is_told_apart_from_its_end(peer: Peer) -> None:
+    await peer.say(PUT % 8 + b"half")
+    assert peer.server.eof_received()
+    await turns()
+    assert peer.wire.sent.endswith(b"half!gone")
+
+
+async def test_an_idle_connection_ends_with_its_client(peer: Peer) -> None:
+    await peer.say(GET)
+    assert not peer.server.eof_received()
+
+
+async def test_the_application_hears_of_a_lost_client() -> None:
+    heard: list[str] = []
+
+    async def listen(scope: Message, receive: Any, send: Any) -> None:
+        await body_of(receive)
+        heard.append((await receive())["type"])
+
+    peer = Peer(listen)
+    await peer.say(GET)
+    assert heard == []
+    peer.server.connection_lost(None)
+    await turns()
+    assert heard == ["http.disconnect"]
+
+
+async def test_a_slow_reader_slows_the_answer() -> None:
+    written: list[int] = []
+
+    async def stream(scope: Message, receive: Any, send: Any) -> None:
+        headers = [(b"content-length", b"4")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        for number in range(4):
+            await send({"type": "http.response.body", "body": b"x", "more_body": number < 3})
+            written.append(number)
+
+    peer = Peer(stream)
+    peer.server.data_received(GET)
+    peer.server.pause_writing()
+    await turns()
+    assert written == []
+    peer.server.resume_writing()
+    await turns()
+    assert written == [0, 1, 2, 3]
+
+
+async def test_an_answer_left_half_done_breaks_the_connection() -> None:
+    async def half(scope: Message, receive: Any, send: Any) -> None:
+        headers = [(b"content-length", b"8")]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+
+    peer = Peer(half)
+    await peer.say(GET)
+    assert peer.wire.sent.endswith(b"half")
+    assert peer.wire.ended == "aborted"
+
+
+async def test_an_application_that_fails_breaks_the_connection() -> None:
+    async def fail(scope: Message, receive: Any, send: Any) -> None:
+        raise RuntimeError("unforeseen")
+
+    peer = Peer(fail)
+    await peer.say(GET)
+    assert peer.wire.ended == "aborted"
+
+
+async def test_an_answer_of_unknown_length_is_chunked() -> None:
+    async def stream(scope: Message, receive: Any, send: Any) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"piece", "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    peer = Peer(stream)
+    answers = await peer.say(GET)
+    assert b"transfer-encoding: chunked" in answers
+    assert answers.endswith(b"\r\n\r\n5\r\npiece\r\n0\r\n\r\n")
+
+
+async def test_an_old_client_gets_one_answer(peer: Peer) -> None:
+    answers = await peer.say(b"GET /key HTTP/1.0\r\nHost: store\r\n\r\n")
+    assert b"connection: close" in answers
+    assert peer.wire.ended == "closed"
+
+
+async def test_an_offer_of_another_protocol_is_not_taken_up(peer: Peer) -> None:
+    offer = b"GET /one HTTP/1.1\r\nHost: store\r\nConnection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    answers = await peer.say(offer + GET)
+    assert answers.count(b"HTTP/1.1 200") == 2
+
+
+async def test_a_whole_url_is_as_good_as_its_path(peer: Peer) -> None:
+    answers = await peer.say(b"GET http://store/key?versions HTTP/1.1\r\nHost: store\r\n\r\n")
+    assert answers.endswith(b"/key?versions")
+
+
+@pytest.mark.parametrize(
+    ("idle_s", "said", "ended"),
+    [(31, b"", ""), (61, b"", "closed"), (29, GET[:9], ""), (31, GET[:9], "closed")],
+)
+async def test_silence_is_borne_for_a_while(
+    peer: Peer, idle_s: float, said: bytes, ended: str
+) -> None:
+    await peer.say(GET, said)
+    now = asyncio.get_running_loop().time() + idle_s
+    peer.server.look(now, keep_alive_s=60, head_s=30, stall_s=60)
+    assert peer.wire.ended == ended
+
+
+async def test_a_client_that_does_not_read_is_cut_off(peer: Peer) -> None:
+    peer.server.pause_writing()
+    now = asyncio.get_running_loop().time()
+    peer.server.look(now + 59, keep_alive_s=1, head_s=1, stall_s=60)
+    assert not peer.wire.ended
+    peer.server.look(now + 61, keep_alive_s=1, head_s=1, stall_s=60)
+    assert peer.wire.ended == "aborted"
+
+
+async def test_stopping_waits_for_what_is_under_way() -> None:
+    gate = asyncio.Event()
+
+    async def slow(scope: Message, receive: Any, send: Any) -> None:
+        await gate.wait()
+        await reply(send, b"last")
+
+    peer = Peer(slow)
+    await peer.say(GET)
+    stopping = asyncio.create_task(peer.connections.stop())
+    await turns()
+    assert not peer.wire.ended
+    gate.set()
+    await turns()
+    assert b"connection: close" in peer.wire.sent
+    assert peer.wire.sent.endswith(b"last")
+    assert peer.wire.ended == "closed"
+    peer.server.connection_lost(None)
+    await stopping
+
+
+async def test_stopping_closes_what_is_idle(peer: Peer) -> None:
+    await peer.say(GET)
+    stopping = asyncio.create_task(peer.connections.stop())
+    await turns()
+    assert peer.wire.ended == "closed"
+    peer.server.connection_lost(None)
+    await stopping
