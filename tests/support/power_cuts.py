@@ -12,6 +12,7 @@ process that lives on.
 
 from __future__ import annotations
 
+import asyncio
 import random
 import signal
 import threading
@@ -21,8 +22,12 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
+from uuid import UUID
 
 from benchmarks import processes
+from core.errors import StoreError
+from storage_nodes.node import keyfile
+from storage_nodes.stores.http import HttpNode, HttpShardStore
 from tests.support import campaign, faults
 from tests.support.campaign import Campaign
 from tests.support.judgement import Judgement
@@ -171,13 +176,25 @@ class NodeCuts(Lives):
         return found
 
     def _are_written_again(self, running: Campaign, began: datetime) -> bool:
-        away = running.sql("SELECT id, state FROM drive WHERE state <> 'active'")
+        away = running.sql(
+            "SELECT d.state, d.uuid, n.address FROM drive d JOIN node n ON n.id = d.node_id"
+            " WHERE d.state <> 'active'"
+        )
         nodes = running.sql("SELECT 1 FROM node WHERE state <> 'up' OR last_seen < %s", began)
-        for drive, state in away:
+        for state, drive, address in away:
             if state == "fenced":
-                with suppress(AssertionError):
-                    self.store.manage("drive", "clear-fence", str(drive))
+                with suppress(StoreError):
+                    asyncio.run(self._clear_fence(drive, address))
         return not away and not nodes
+
+    async def _clear_fence(self, drive: UUID, address: str) -> None:
+        """What `manage.py drive clear-fence` asks of the node."""
+        secret = keyfile.load(self.store.home / "keys" / "node.key").secret
+        node = HttpNode(address, secret=secret, timeout_s=campaign.WITHIN_S)
+        try:
+            await HttpShardStore(drive, node).clear_fence()
+        finally:
+            await node.close()
 
 
 def _has_begun(running: Campaign) -> bool:
