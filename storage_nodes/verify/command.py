@@ -46,7 +46,8 @@ def run(options: Mapping[str, Any], progress_on: Callable[[str], object] | None)
         with _opened() as there:
             return verify(there, wanted, line).document()
     except KeyboardInterrupt:
-        raise CommandError("Interrupted; the repair of what was found is owed.") from None
+        then = "; the repair of what was found is owed" if wanted.repair else ""
+        raise CommandError(f"Interrupted before everything was read{then}.") from None
     finally:
         if line is not None:
             line.end()
