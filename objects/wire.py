@@ -10,6 +10,8 @@ from core.names import is_hex
 NULL = "null"
 # How the look-up is asked for the null version; no version has this id.
 NULL_ID = UUID(int=0)
+# What stands for 32 zeros, which are well formed and the id of no version either.
+_NOBODYS = UUID(int=1)
 
 
 def version_id(text: str) -> UUID:
@@ -21,7 +23,8 @@ def version_id(text: str) -> UUID:
         raise InvalidArgument(
             "Invalid version id specified", argument_name="versionId", argument_value=text
         )
-    return UUID(hex=text)
+    found = UUID(hex=text)
+    return _NOBODYS if found == NULL_ID else found
 
 
 def shown(version: UUID, *, is_null: bool) -> str:

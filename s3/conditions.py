@@ -27,9 +27,9 @@ def parse_http_date(text: str) -> datetime | None:
     """Read an HTTP date; None when it is none, which makes its header as if absent."""
     try:
         moment = parsedate_to_datetime(text)
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def tags_of(header: str) -> list[str]:

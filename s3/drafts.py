@@ -24,12 +24,14 @@ from s3.bodies import checksum_claim, content_md5
 from s3.conditions import parse_http_date
 from s3.described import SYSTEM_HEADERS
 from s3.ownership import check_acl
+from s3.paging import number
 from s3.shapes.acl import OBJECT_CANNED, checked_canned
 from s3.shapes.tagging import parse_tagging_header
 from s3.subject import bucket_of
 from s3.wire import Call
 
 MAX_METADATA_BYTES = 2048
+_MAX_SIZE = 2**63 - 1
 STORAGE_CLASSES = frozenset(
     (
         "STANDARD",
@@ -140,15 +142,11 @@ def conditions(headers: Mapping[str, str]) -> Conditions:
     return Conditions(
         if_match=headers.get("if-match"),
         if_none_match=headers.get("if-none-match"),
-        if_match_size=None if size is None else _number("x-amz-if-match-size", size),
+        if_match_size=None
+        if size is None
+        else number("x-amz-if-match-size", size, least=0, most=_MAX_SIZE),
         if_match_last_modified=None if moment is None else _moment(moment),
     )
-
-
-def _number(name: str, text: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) < 20):
-        raise InvalidArgument(argument_name=name, argument_value=text)
-    return int(text)
 
 
 def _moment(text: str) -> datetime:

@@ -82,7 +82,7 @@ def _object_parts(call: Call, version: VersionView) -> str:
         marker=marker,
         max_parts=most,
         parts=parts,
-        truncated=len(following) > most,
+        truncated=most > 0 and len(following) > most,
     ).shown()
 
 

@@ -7,6 +7,7 @@ import binascii
 
 from buckets import control
 from core.errors import AccessDenied, InvalidArgument
+from core.names import is_bucket_name
 from objects.store import Store
 from s3.paging import number
 from s3.shapes.buckets import BucketRow, Party, buckets_result
@@ -25,9 +26,11 @@ async def list_buckets(call: Call, store: Store) -> Reply:
     most = MAX_BUCKETS if asked is None else number("max-buckets", asked, least=1, most=MAX_BUCKETS)
     prefix, region = query.get("prefix"), query.get("bucket-region")
     token = query.get("continuation-token")
-    found = await store.control(
-        control.list_for, caller.tenant_id, prefix or "", _read(token) if token else "", most + 1
-    )
+    after = _read(token) if token else ""
+    if prefix is not None and "\0" in prefix:
+        # No name holds it, the database takes it in no text, and XML could not say it again.
+        raise InvalidArgument(argument_name="prefix", argument_value=prefix)
+    found = await store.control(control.list_for, caller.tenant_id, prefix or "", after, most + 1)
     shown = found[:most]
     rows = [
         BucketRow(name=bucket.name, created=bucket.created, region=bucket.region)
@@ -50,7 +53,10 @@ def _write(name: str) -> str:
 
 def _read(token: str) -> str:
     try:
-        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
+        name = base64.b64decode(token, altchars=b"-_", validate=True).decode()
+        if not is_bucket_name(name):
+            raise ValueError(token)
+        return name
     except (ValueError, binascii.Error) as error:
         raise InvalidArgument(
             "The continuation token provided is incorrect",

@@ -10,6 +10,8 @@ from s3 import xml
 from s3.xml import Node, element
 
 MAX_ENTRIES = 1000
+# What any size has at most, and what the database still takes for a number.
+MAX_DIGITS = 18
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -73,7 +75,7 @@ def _entry(node: Node) -> DeleteEntry:
 
 
 def _size(text: str) -> int:
-    if not (text.isascii() and text.isdigit()):
+    if not (text.isascii() and text.isdigit() and len(text) <= MAX_DIGITS):
         raise MalformedXML()
     return int(text)
 
@@ -83,9 +85,9 @@ def parse_moment(text: str) -> datetime:
     for read in (datetime.fromisoformat, parsedate_to_datetime):
         try:
             moment = read(text.strip())
-        except ValueError:
+            return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+        except (ValueError, OverflowError):
             continue
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     raise MalformedXML()
 
 

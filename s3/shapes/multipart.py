@@ -76,7 +76,7 @@ def _completed_part(node: Node) -> CompletedPart:
     number = node.required("PartNumber").strip()
     if not (number.isascii() and number.isdigit()):
         raise MalformedXML()
-    if not 1 <= int(number) <= MAX_PARTS:
+    if len(number) > len(str(MAX_PARTS)) or not 1 <= int(number) <= MAX_PARTS:
         raise InvalidArgument(
             "Part number must be an integer between 1 and 10000, inclusive",
             argument_name="partNumber",
@@ -85,7 +85,7 @@ def _completed_part(node: Node) -> CompletedPart:
     checksums = {
         algorithm: value
         for algorithm, name in CHECKSUM_ELEMENTS.items()
-        if (value := node.value(name)) is not None
+        if (value := node.value(name))
     }
     return CompletedPart(
         number=int(number), etag=node.required("ETag").strip().strip('"'), checksums=checksums

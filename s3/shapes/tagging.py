@@ -1,7 +1,7 @@
 """Tag sets: the XML document, the header form, and the limits S3 puts on both."""
 
 from collections.abc import Mapping
-from urllib.parse import unquote_plus
+from urllib.parse import unquote_to_bytes
 
 from core.errors import BadRequest, InvalidTag, MalformedXML
 from s3 import xml
@@ -36,10 +36,7 @@ def parse_tagging_header(header: str) -> dict[str, str]:
         if not pair:
             continue
         name, _, value = pair.partition("=")
-        try:
-            _add(tags, unquote_plus(name, errors="strict"), unquote_plus(value, errors="strict"))
-        except UnicodeDecodeError as error:
-            raise InvalidTag() from error
+        _add(tags, _decoded(name), _decoded(value))
     if len(tags) > OBJECT_TAGS:
         raise InvalidTag("Object tags cannot be greater than 10.")
     return tags
@@ -52,6 +49,14 @@ def tagging_result(tags: Mapping[str, str]) -> bytes:
         for key, value in sorted(tags.items())
     )
     return xml.document("Tagging", f"<TagSet>{rows}</TagSet>")
+
+
+def _decoded(text: str) -> str:
+    """Decode one side of a pair; the header's bytes come as Latin-1 text."""
+    try:
+        return unquote_to_bytes(text.replace("+", " ").encode("latin-1")).decode()
+    except UnicodeDecodeError as error:
+        raise InvalidTag() from error
 
 
 def _tag_set(body: bytes) -> dict[str, str]:
@@ -75,6 +80,8 @@ def _add(tags: dict[str, str], key: str, value: str) -> None:
         raise InvalidTag("The TagValue you have provided is invalid.", tag_key=key)
     if key.lower().startswith("aws:"):
         raise InvalidTag("System tags cannot be added/updated by requester.", tag_key=key)
+    if "\0" in key or "\0" in value:
+        raise InvalidTag("A tag cannot hold the character U+0000.")
     if key in tags:
         raise InvalidTag("Cannot provide multiple Tags with the same key.", tag_key=key)
     tags[key] = value

@@ -111,3 +111,18 @@ def test_what_is_missing_is_said(s3, versioned) -> None:
         attributes(s3, versioned)
     with refused(404, "NoSuchVersion"):
         attributes(s3, versioned, VersionId="0" * 32)
+
+
+def test_a_page_of_no_parts_is_not_cut_off(s3, bucket) -> None:
+    upload = s3.create_multipart_upload(Bucket=bucket, Key="a")["UploadId"]
+    etag = s3.upload_part(Bucket=bucket, Key="a", UploadId=upload, PartNumber=1, Body=b"")["ETag"]
+    s3.complete_multipart_upload(
+        Bucket=bucket,
+        Key="a",
+        UploadId=upload,
+        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]},
+    )
+
+    shown = attributes(s3, bucket, "ObjectParts", MaxParts=0)["ObjectParts"]
+
+    assert (shown["TotalPartsCount"], shown["IsTruncated"], "Parts" in shown) == (1, False, False)

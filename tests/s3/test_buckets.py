@@ -1,5 +1,7 @@
 """Creating, finding, listing and deleting buckets."""
 
+from urllib.parse import quote
+
 import pytest
 
 from tests.s3.accounts import Account
@@ -168,6 +170,29 @@ def test_the_service_listing_pages_by_name(s3, name: str) -> None:
     assert [one["Name"] for one in first["Buckets"]] == names[:2]
     assert [one["Name"] for one in rest["Buckets"]] == names[2:]
     assert "ContinuationToken" not in rest
+
+
+@pytest.mark.parametrize("token", ["AA==", "//8=", "QQ==", "nonsense!"])
+def test_the_service_listing_refuses_a_damaged_token(raw, token: str) -> None:
+    answer = raw("GET", f"/?continuation-token={quote(token, safe='')}")
+
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
+
+
+def test_no_bucket_begins_with_a_nul(raw) -> None:
+    answer = raw("GET", "/?prefix=%00")
+
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
+
+
+def test_the_service_listing_is_in_the_order_of_bytes(s3, name: str) -> None:
+    names = [f"{name}-x{rest}" for rest in ("-0", "-a", ".a", "0", "a", "a-a", "aa")]
+    for one in reversed(names):
+        s3.create_bucket(Bucket=one)
+
+    shown = [one["Name"] for one in s3.list_buckets(Prefix=f"{name}-x")["Buckets"]]
+
+    assert shown == names
 
 
 def test_strangers_buckets_are_not_listed(other_s3, bucket: str) -> None:

@@ -136,3 +136,25 @@ def test_any_key_is_deleted_as_it_is_named(s3, bucket, key: str) -> None:
 
     assert [one["Key"] for one in delete(s3, bucket, {"Key": key})["Deleted"]] == [key]
     assert s3.list_objects_v2(Bucket=bucket)["KeyCount"] == 0
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        f"<Size>{'9' * 5000}</Size>",
+        "<Size>9223372036854775808</Size>",
+        "<Size>-1</Size>",
+        "<LastModifiedTime>Mon, 01 Jan 99999999999999999999 00:00:00 GMT</LastModifiedTime>",
+        "<LastModifiedTime>0001-01-01T00:00:00+14:00</LastModifiedTime>",
+        "<LastModifiedTime>yesterday</LastModifiedTime>",
+    ],
+)
+def test_a_condition_nobody_can_meet_or_read_is_refused(raw, s3, bucket, condition: str) -> None:
+    s3.put_object(Bucket=bucket, Key="a", Body=b"x")
+    body = f"<Delete><Object><Key>a</Key>{condition}</Object></Delete>".encode()
+    md5 = base64.b64encode(hashlib.md5(body).digest()).decode()
+
+    answer = raw("POST", f"/{bucket}?delete", headers={"content-md5": md5}, body=body)
+
+    assert (answer.status, answer.code) == (400, "MalformedXML")
+    assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"x"

@@ -191,3 +191,12 @@ def test_concurrent_removals_of_one_version_all_succeed(s3, versioned) -> None:
 
     assert {answer["ResponseMetadata"]["HTTPStatusCode"] for answer in answers} == {204}
     assert "Versions" not in s3.list_object_versions(Bucket=versioned)
+
+
+def test_an_id_of_zeros_is_no_version_and_not_the_null_one(raw, s3, bucket) -> None:
+    put(s3, bucket, b"1")
+    path = f"/{bucket}/a?versionId={'0' * 32}"
+
+    assert raw("GET", path).code == "NoSuchVersion"
+    assert raw("DELETE", path).status == 204
+    assert body_of(s3, bucket, "null") == b"1"
