@@ -206,9 +206,10 @@ def _check_claims(
             f"The provided 'x-amz-mp-object-size' header value {size} does not match what was"
             f" computed: {assembled.size}"
         )
-    if checksum_type is not None and upload.checksum_type not in (None, checksum_type):
+    kind = upload.checksum_type or (assembled.checksum or {}).get("type")
+    if checksum_type is not None and checksum_type != kind:
         raise InvalidRequest(
-            f"The upload was created using the {upload.checksum_type} checksum mode. The complete"
+            f"The upload was created using the {kind} checksum mode. The complete"
             " request must use the same checksum mode."
         )
     if checksum is not None:

@@ -413,3 +413,60 @@ def test_a_failed_condition_leaves_the_upload_open(s3, bucket) -> None:
     assert body_of(s3, bucket) == b"before"
     complete(s3, bucket, upload, part)
     assert body_of(s3, bucket) == b"x"
+
+
+def list_of(*parts: dict) -> bytes:
+    rows = "".join(
+        f"<Part><PartNumber>{part['PartNumber']}</PartNumber><ETag>{part['ETag']}</ETag></Part>"
+        for part in parts
+    )
+    return f"<CompleteMultipartUpload>{rows}</CompleteMultipartUpload>".encode()
+
+
+def test_the_digest_of_a_list_of_parts_is_checked(raw, s3, bucket) -> None:
+    upload = begin(s3, bucket)
+    body = list_of(send(s3, bucket, upload, 1, b"x"))
+    path = f"/{bucket}/a?uploadId={upload}"
+    right, wrong = (
+        base64.b64encode(hashlib.md5(text).digest()).decode() for text in (body, b"other")
+    )
+
+    assert raw("POST", path, headers={"content-md5": wrong}, body=body).code == "BadDigest"
+    assert raw("POST", path, headers={"content-md5": "short"}, body=body).code == "InvalidDigest"
+    assert raw("POST", path, headers={"content-md5": right}, body=body).status == 200
+
+
+@pytest.mark.parametrize("number", ["0", "10001", "9" * 5000])
+def test_a_listed_part_number_out_of_bounds_is_refused(raw, s3, bucket, number: str) -> None:
+    upload = begin(s3, bucket)
+    body = list_of({"PartNumber": number, "ETag": "x"})
+
+    answer = raw("POST", f"/{bucket}/a?uploadId={upload}", body=body)
+
+    assert (answer.status, answer.code) == (400, "InvalidArgument")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"x-amz-checksum-type": "COMPOSITE"},
+        {"x-amz-checksum-type": "OTHER"},
+        {"x-amz-mp-object-size": "2"},
+        {"x-amz-mp-object-size": str(4 << 40)},
+    ],
+)
+def test_what_a_complete_claims_of_the_whole_is_judged(raw, s3, bucket, headers) -> None:
+    upload = begin(s3, bucket)
+    body = list_of(send(s3, bucket, upload, 1, b"x"))
+
+    answer = raw("POST", f"/{bucket}/a?uploadId={upload}", headers=headers, body=body)
+
+    assert (answer.status, answer.code) == (400, "InvalidRequest")
+
+
+def test_an_empty_checksum_of_a_listed_part_is_as_none(raw, s3, bucket) -> None:
+    upload = begin(s3, bucket)
+    body = list_of(send(s3, bucket, upload, 1, b"x"))
+    body = body.replace(b"</Part>", b"<ChecksumCRC32></ChecksumCRC32></Part>")
+
+    assert raw("POST", f"/{bucket}/a?uploadId={upload}", body=body).status == 200
