@@ -17,6 +17,7 @@ from core.errors import (
     InvalidRequest,
     MalformedTrailerError,
     MissingContentLength,
+    OperationNotImplemented,
 )
 from core.streams import EMPTY, Body
 from s3.body import Hashed, Incoming, Receive, Watch, check_payload, gathered
@@ -48,9 +49,12 @@ class Intake:
         if declared is not None:
             length = _size(declared)
             return Incoming(receive, length, self._watch) if length else None
-        if "transfer-encoding" in headers:
-            return Incoming(receive, None, self._watch)
-        return None
+        coding = headers.get("transfer-encoding")
+        if coding is None:
+            return None
+        if coding.strip().lower() != "chunked":
+            raise OperationNotImplemented(header="Transfer-Encoding", value=coding)
+        return Incoming(receive, None, self._watch)
 
     async def payload(self, call: Call, incoming: Incoming | None, kind: str) -> Body:
         """The body a handler reads. `kind` is what the operation expects: none, xml or payload."""

@@ -51,9 +51,9 @@ async def get_object_acl(call: Call, store: Store) -> Reply:
 
 async def put_object_acl(call: Call, store: Store) -> Reply:
     """PUT object?acl: replace the list of one version; its ETag and time stay."""
-    version = existing(call)
     name = await _asked(call, OBJECT_CANNED)
     check_acl(bucket_of(call), name)
+    version = existing(call)
     await tagging.amend(store, call.found, key_of(call), {"acl": name})
     return Reply(200, version_header(bucket_of(call), version.wire_id))
 

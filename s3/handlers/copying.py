@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from urllib.parse import unquote_to_bytes
 
@@ -87,20 +87,20 @@ async def copy_object(call: Call, store: Store) -> Reply:
     if "range" in call.headers:
         raise InvalidArgument(argument_name="Range", argument_value=call.headers["range"])
     source = parse_source(call.headers["x-amz-copy-source"])
+    asked = _asked(call)
     found, version = await _look(call, store, source)
     if version.size > MAX_SOURCE_BYTES:
         raise InvalidRequest(
             "The specified copy source is larger than the maximum allowable size for a copy"
             f" source: {MAX_SOURCE_BYTES}"
         )
-    algorithm = call.headers.get("x-amz-checksum-algorithm")
     written = await copy.copy(
         store,
         found,
         call.found,
         key_of(call),
-        _draft(call, source, version),
-        checksum_algorithm=None if algorithm is None else checksums.check_algorithm(algorithm),
+        _draft(call, source, version, asked),
+        checksum_algorithm=asked.algorithm,
     )
     stored = written.checksums
     document = copy_object_result(
@@ -168,20 +168,47 @@ async def _look(call: Call, store: Store, source: Source) -> tuple[Found, Versio
     return found, version
 
 
-def _draft(call: Call, source: Source, version: VersionView) -> Draft:
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Asked:
+    """What a CopyObject says itself; `draft` holds only that."""
+
+    draft: Draft
+    replaces: bool
+    retags: bool
+    algorithm: str | None
+
+
+def _asked(call: Call) -> _Asked:
+    """Read the request before anything is looked for: what makes no sense is told first."""
     headers = call.headers
-    replaces = _directive(call, "x-amz-metadata-directive")
     retags = _directive(call, "x-amz-tagging-directive")
+    algorithm = headers.get("x-amz-checksum-algorithm")
     system, metadata = drafts.stored_headers(headers)
-    redirect = system.get(_REDIRECT)
-    storage_class = drafts.storage_class(headers)
+    return _Asked(
+        draft=drafts.bodiless(
+            call,
+            headers=system,
+            metadata=metadata,
+            tags=drafts.tags(headers) if retags else {},
+            conditions=drafts.conditions(headers),
+        ),
+        replaces=_directive(call, "x-amz-metadata-directive"),
+        retags=retags,
+        algorithm=None if algorithm is None else checksums.check_algorithm(algorithm),
+    )
+
+
+def _draft(call: Call, source: Source, version: VersionView, asked: _Asked) -> Draft:
+    """Draft the copy: what was asked, and of the source what was not."""
+    draft = asked.draft
+    redirect = draft.headers.get(_REDIRECT)
     is_same = (source.bucket, source.key, source.version_id) == (call.bucket, call.key, None)
     changes = (
-        replaces
-        or retags
+        asked.replaces
+        or asked.retags
+        or asked.algorithm is not None
         or redirect is not None
-        or "x-amz-checksum-algorithm" in headers
-        or storage_class != version.storage_class
+        or draft.storage_class != version.storage_class
     )
     if is_same and not changes:
         raise InvalidRequest(
@@ -189,18 +216,12 @@ def _draft(call: Call, source: Source, version: VersionView) -> Draft:
             " changing the object's metadata, storage class, website redirect location or"
             " encryption attributes."
         )
-    if not replaces:
-        system = {name: value for name, value in version.headers.items() if name != _REDIRECT}
-        metadata = dict(version.metadata)
+    if not asked.replaces:
+        kept = {name: value for name, value in version.headers.items() if name != _REDIRECT}
         if redirect is not None:
-            system[_REDIRECT] = redirect
-    return drafts.bodiless(
-        call,
-        headers=system,
-        metadata=metadata,
-        tags=drafts.tags(headers) if retags else dict(version.tags),
-        conditions=drafts.conditions(headers),
-    )
+            kept[_REDIRECT] = redirect
+        draft = replace(draft, headers=kept, metadata=dict(version.metadata))
+    return draft if asked.retags else replace(draft, tags=dict(version.tags))
 
 
 def _directive(call: Call, name: str) -> bool:

@@ -48,7 +48,7 @@ MAX_PART = 10_000
 
 async def get_object(call: Call, store: Store) -> Reply:
     """GET: the version's bytes, or the part of them that was asked for."""
-    version = existing(call)
+    version = _asked_for(call)
     status, headers, part = _answer(call, version)
     if part is not None and not len(part):
         return Reply(status, headers, b"")
@@ -60,9 +60,16 @@ async def get_object(call: Call, store: Store) -> Reply:
 
 async def head_object(call: Call, store: Store) -> Reply:
     """HEAD: what GET would say, without the bytes."""
-    version = existing(call)
+    version = _asked_for(call)
     status, headers, part = _answer(call, version)
     return Reply(status, headers, None, version.size if part is None else len(part))
+
+
+def _asked_for(call: Call) -> VersionView:
+    """Return the version, once what is asked of it makes sense."""
+    if call.query:
+        _part_number(call)
+    return existing(call)
 
 
 def _answer(call: Call, version: VersionView) -> tuple[int, list[Header], ByteRange | None]:

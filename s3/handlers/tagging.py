@@ -22,8 +22,8 @@ async def get_object_tagging(call: Call, store: Store) -> Reply:
 
 async def put_object_tagging(call: Call, store: Store) -> Reply:
     """PUT ?tagging: the whole set, in place of any before."""
-    version = existing(call)
     tags = parse_object_tags(await read_document(call))
+    version = existing(call)
     await tagging.put(store, call.found, key_of(call), tags)
     return Reply(200, version_header(bucket_of(call), version.wire_id))
 

@@ -258,3 +258,18 @@ def test_a_body_let_in_is_asked_for(raw, s3, bucket) -> None:
     assert first.startswith(b"HTTP/1.1 100")
     assert second.startswith(b"HTTP/1.1 200")
     assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"body"
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "identity, chunked"])
+def test_a_body_coded_for_its_way_is_refused(raw, s3, bucket, coding: str) -> None:
+    signed = raw.signer.headers("PUT", f"{raw.endpoint}/{bucket}/a", payload_hash=sigv4.UNSIGNED)
+    lines = [f"PUT /{bucket}/a HTTP/1.1"]
+    lines += [f"{name}: {value}" for name, value in signed.items()]
+    lines += [f"transfer-encoding: {coding}", "", "3\r\nabc\r\n0\r\n\r\n"]
+
+    with socket.create_connection((raw.host, raw.port), timeout=ANSWER_WITHIN_S) as wire:
+        wire.sendall("\r\n".join(lines).encode())
+        status = wire.recv(4096).split()[1]
+
+    assert status in (b"400", b"501")
+    assert "Contents" not in s3.list_objects_v2(Bucket=bucket)

@@ -280,3 +280,21 @@ def test_a_part_copy_into_no_upload_is_refused(s3, filled) -> None:
         s3.upload_part_copy(
             Bucket=filled, Key="b", UploadId="0" * 32, PartNumber=1, CopySource=source(filled)
         )
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"x-amz-metadata-directive": "MERGE"}, "InvalidArgument"),
+        ({"x-amz-storage-class": "VAULT"}, "InvalidStorageClass"),
+        ({"x-amz-acl": "everybody"}, "InvalidArgument"),
+        ({"x-amz-checksum-algorithm": "CRC8"}, "InvalidRequest"),
+        ({"x-amz-tagging-directive": "REPLACE", "x-amz-tagging": "aws:a=1"}, "InvalidTag"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_told_before_what_is_missing(
+    raw, bucket, headers, code: str
+) -> None:
+    answer = raw("PUT", f"/{bucket}/b", headers={"x-amz-copy-source": f"{bucket}/never", **headers})
+
+    assert (answer.status, answer.code) == (400, code)

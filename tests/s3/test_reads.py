@@ -186,3 +186,8 @@ def test_a_customers_key_for_a_plain_object_is_refused(raw, bucket, key) -> None
     headers = {"x-amz-server-side-encryption-customer-algorithm": "AES256"}
 
     assert raw("GET", f"/{bucket}/{key}", headers=headers).status == 400
+
+
+def test_a_part_number_is_judged_before_existence(raw, bucket) -> None:
+    assert raw("GET", f"/{bucket}/never?partNumber=0").code == "InvalidArgument"
+    assert raw("GET", f"/{bucket}/never?partNumber=1").code == "NoSuchKey"

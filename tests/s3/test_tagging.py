@@ -115,3 +115,23 @@ def test_an_upload_holds_tags_for_its_object(s3, bucket) -> None:
     )
 
     assert tags_of(s3, bucket) == [{"Key": "a", "Value": "1"}]
+
+
+@pytest.mark.parametrize("header", ["a=%00", "%00=a", "a=%ff", "a=\xff"])
+def test_a_header_of_tags_that_are_no_text_is_refused(raw, bucket, header: str) -> None:
+    answer = raw("PUT", f"/{bucket}/a", headers={"x-amz-tagging": header})
+
+    assert (answer.status, answer.code) == (400, "InvalidTag")
+
+
+@pytest.mark.parametrize("sent", ["%C3%A9+%2B", "\xc3\xa9+%2B"])
+def test_tags_in_a_header_are_utf8_escaped_or_not(raw, s3, bucket, sent: str) -> None:
+    assert raw("PUT", f"/{bucket}/a", headers={"x-amz-tagging": f"a={sent}"}).status == 200
+
+    assert tags_of(s3, bucket) == [{"Key": "a", "Value": "é +"}]
+
+
+def test_a_document_is_judged_before_existence(raw, bucket) -> None:
+    answer = raw("PUT", f"/{bucket}/never?tagging", body=b"<Tagging>")
+
+    assert (answer.status, answer.code) == (400, "MalformedXML")
