@@ -5,14 +5,13 @@ from __future__ import annotations
 import itertools
 import secrets
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from botocore.client import BaseClient
 
 from tests.s3.accounts import Account, create_account, create_user
 from tests.s3.raw import Raw
-from tests.support.local_store import LocalStore
+from tests.support.local_store import LocalStore, running_store
 
 SETTINGS = {
     "OBJSTORE_LIMITS_PART_MIN_BYTES": "5MiB",
@@ -24,14 +23,10 @@ _RUN = secrets.token_hex(4)
 
 
 @pytest.fixture(scope="session")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStore]:
+def store() -> Iterator[LocalStore]:
     """A store as `make run` starts it."""
-    local = LocalStore(Path(tmp_path_factory.mktemp("s3") / "home"), SETTINGS)
-    try:
-        local.start()
+    with running_store(SETTINGS) as local:
         yield local
-    finally:
-        local.stop()
 
 
 @pytest.fixture(scope="session")
