@@ -210,13 +210,14 @@ def _parameters(rows: list[Row], *, admits: bool, waits: bool) -> list[bytes]:
     fresh: dict[UUID, Stored] = {}
     shared: set[UUID] = set()
     items = []
+    bodies = []
     for row in rows:
         identity = id(row.decision)
         place = decisions.get(identity)
         if place is None:
             place = decisions[identity] = len(listed)
             listed.append(row.decision)
-        item: dict[str, Any] = {"kind": row.kind, "decision": place, "body": row.body}
+        item: dict[str, Any] = {"kind": row.kind, "decision": place}
         if row.conditions is not None:
             item["conditions"] = row.conditions
         key = (row.body["bucket_id"], row.key)
@@ -232,8 +233,9 @@ def _parameters(rows: list[Row], *, admits: bool, waits: bool) -> list[bytes]:
         if row.shared:
             shared.update(row.shared)
         items.append(item)
+        bodies.append(row.body)
     return [
-        orjson.dumps({"decisions": listed, "rows": items}),
+        orjson.dumps({"decisions": listed, "rows": items, "bodies": bodies}),
         _array(segment.hex for segment in fresh),
         _array(str(stored.epoch) for stored in fresh.values()),
         _array(stored.kind for stored in fresh.values()),

@@ -21,8 +21,13 @@ LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
     SELECT hashtextextended(key, uuid_hash_extended(bucket, 0))
 $$;
 
+-- (PL/pgSQL, because a row from an SQL function is planned anew by each statement that asks for it.)
 CREATE FUNCTION lock_bucket(bucket uuid, OUT high integer, OUT low integer)
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT (uuid_hash_extended(bucket, 0) >> 32)::integer,
-           ((uuid_hash_extended(bucket, 0) << 32) >> 32)::integer
+LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE AS $$
+DECLARE
+    hash bigint := uuid_hash_extended(bucket, 0);
+BEGIN
+    high := (hash >> 32)::integer;
+    low := ((hash << 32) >> 32)::integer;
+END
 $$;

@@ -2,7 +2,9 @@
 --
 -- batch: {"decisions": [{bucket, bucket_revision, owner_revision,
 --                        key, key_revision, user_revision, tenant_revision}, ...],
---         "rows": [{kind, decision, conditions, repeated, stored, body}, ...]}
+--         "rows": [{kind, decision, conditions, repeated, stored}, ...],
+--         "bodies": [{bucket_id, key, ...}, ...]}
+-- A row's body stands under its number; what is in it depends on the kind (versions.sql, uploads.sql).
 -- `repeated`: an earlier row of the batch has the same key. `stored`: the segments this row's own upload
 -- wrote, complete with the row. fresh, epochs, kinds: segments that hold newly appended bytes; shared:
 -- segments whose bytes are referred to once more.
@@ -46,15 +48,15 @@ END
 $$;
 
 -- The lock ids a row needs: its key, and its upload when it touches one.
-CREATE FUNCTION row_locks(item jsonb) RETURNS bigint[] LANGUAGE sql IMMUTABLE AS $$
-    SELECT CASE item ->> 'kind'
-        WHEN 'part' THEN ARRAY[lock_key((item #>> '{body,upload_id}')::uuid, '')]
-        WHEN 'abort' THEN ARRAY[lock_key((item #>> '{body,upload_id}')::uuid, '')]
+CREATE FUNCTION row_locks(kind text, body jsonb) RETURNS bigint[] LANGUAGE sql IMMUTABLE AS $$
+    SELECT CASE kind
+        WHEN 'part' THEN ARRAY[lock_key((body ->> 'upload_id')::uuid, '')]
+        WHEN 'abort' THEN ARRAY[lock_key((body ->> 'upload_id')::uuid, '')]
         WHEN 'upload' THEN '{}'
         WHEN 'complete' THEN ARRAY[
-            lock_key((item #>> '{body,bucket_id}')::uuid, item #>> '{body,key}'),
-            lock_key((item #>> '{body,upload_id}')::uuid, '')]
-        ELSE ARRAY[lock_key((item #>> '{body,bucket_id}')::uuid, item #>> '{body,key}')]
+            lock_key((body ->> 'bucket_id')::uuid, body ->> 'key'),
+            lock_key((body ->> 'upload_id')::uuid, '')]
+        ELSE ARRAY[lock_key((body ->> 'bucket_id')::uuid, body ->> 'key')]
     END
 $$;
 
@@ -131,15 +133,20 @@ BEGIN
 END
 $$;
 
+-- A put of a key that is new, without conditions, is nearly every row of nearly every batch: all of them
+-- are one statement, which the rest of the rows follow in a loop. Starting a statement costs as much as two
+-- rows, and an aggregate in it as much as a row, so there are few and none.
 CREATE FUNCTION commit_versions(
     batch jsonb, fresh uuid[], epochs integer[], kinds text[], shared uuid[], wait boolean
 ) RETURNS SETOF commit_outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     items jsonb := batch -> 'rows';
+    bodies jsonb := batch -> 'bodies';
     decisions jsonb := batch -> 'decisions';
     n integer := jsonb_array_length(items);
     item jsonb;
     body jsonb;
+    the_kind text;
     free boolean[];
     held boolean;
     lock_id bigint;
@@ -149,36 +156,39 @@ DECLARE
     refused text[];
     d integer;
     moment timestamptz;
+    it record;
+    news commit_outcome[] := '{}';
+    answered integer := 0;
     result commit_outcome;
     old version;
     made version;
     puts version[] := '{}';
-    bodies jsonb[] := '{}';
-    the_bucket uuid;
-    usage_bucket uuid;
-    bytes bigint := 0;
-    objects bigint := 0;
-    versions bigint := 0;
+    put_bodies jsonb[] := '{}';
+    bytes bigint[];
+    objects bigint[];
+    versions bigint[];
 BEGIN
     -- Keys.
     IF NOT wait THEN
-        FOR i IN 0 .. n - 1 LOOP
-            item := items -> i;
-            IF item ->> 'kind' = 'put' THEN
-                body := item -> 'body';
+        FOR i IN 1 .. n LOOP
+            body := bodies -> i - 1;
+            the_kind := items -> i - 1 ->> 'kind';
+            IF the_kind = 'put' THEN
                 free[i] := pg_try_advisory_xact_lock(
                     lock_key((body ->> 'bucket_id')::uuid, body ->> 'key'));
                 CONTINUE;
             END IF;
             held := true;
-            FOREACH lock_id IN ARRAY row_locks(item) LOOP
+            FOREACH lock_id IN ARRAY row_locks(the_kind, body) LOOP
                 held := held AND pg_try_advisory_xact_lock(lock_id);
             END LOOP;
             free[i] := held;
         END LOOP;
     ELSIF n <= 256 THEN
         FOR lock_id IN
-            SELECT DISTINCT unnest(row_locks(e)) AS id FROM jsonb_array_elements(items) e ORDER BY id
+            SELECT DISTINCT unnest(row_locks(r.kind, r.body)) AS id
+            FROM ROWS FROM (jsonb_to_recordset(items) AS (kind text), jsonb_array_elements(bodies))
+                AS r (kind, body) ORDER BY id
         LOOP
             PERFORM pg_advisory_xact_lock(lock_id);
         END LOOP;
@@ -192,15 +202,82 @@ BEGIN
             versionings[i] := verdict.versioning;
             holds[i] := nullif(verdict.holds, false);
         END IF;
+        bytes[i] := 0;
+        objects[i] := 0;
+        versions[i] := 0;
     END LOOP;
 
     -- Segments.
     refused := refused_segments(fresh, epochs, kinds, shared);
 
+    -- New keys.
     moment := date_trunc('second', clock_timestamp());
-    FOR i IN 0 .. n - 1 LOOP
-        item := items -> i;
-        body := item -> 'body';
+    IF refused = '{}' AND items @> '[{"kind": "put"}]' THEN
+        FOR it IN
+            WITH made AS MATERIALIZED (
+                SELECT r.*, nextval('version_seq') AS seq,
+                       versionings[r.decision + 1] <> 'Enabled' AS of_null,
+                       bodies -> r.ordinality::integer - 1 AS body
+                FROM ROWS FROM (
+                    jsonb_to_recordset(items)
+                        AS (kind text, decision integer, conditions jsonb, repeated boolean, stored jsonb),
+                    jsonb_populate_recordset(NULL::version, bodies)
+                ) WITH ORDINALITY AS r
+                WHERE r.kind = 'put' AND r.conditions IS NULL AND r.repeated IS NULL
+                  AND free[r.ordinality] IS NOT FALSE AND holds[r.decision + 1]
+                  AND (SELECT true FROM version o
+                       WHERE o.bucket_id = r.bucket_id AND o.key = r.key LIMIT 1) IS NULL
+            ), stored_versions AS (
+                INSERT INTO version (
+                    id, bucket_id, key, rank, is_latest, is_marker, is_null, size, etag, checksums, headers,
+                    metadata, tags, storage_class, storage_policy, acl, owner_id, encryption, lock_mode,
+                    lock_until, lock_hold, parts, last_modified, replication)
+                SELECT m.id, m.bucket_id, m.key, -m.seq, true, false, m.of_null, m.size, m.etag,
+                       m.checksums, m.headers, m.metadata, m.tags, m.storage_class, m.storage_policy, m.acl,
+                       m.owner_id, m.encryption, m.lock_mode, m.lock_until, m.lock_hold, m.parts, moment,
+                       m.replication
+                FROM made m
+            ), located AS (
+                INSERT INTO extent (version_id, position, segment_id, "offset", record_size, skip, length)
+                SELECT m.id, e.place - 1, (e.one ->> 0)::uuid, (e.one ->> 1)::bigint,
+                       (e.one ->> 2)::bigint, (e.one ->> 3)::bigint, (e.one ->> 4)::bigint
+                FROM made m,
+                     jsonb_array_elements(m.body -> 'extents') WITH ORDINALITY AS e (one, place)
+            ), journaled AS (
+                INSERT INTO change (kind, bucket_id, key, seq, body)
+                SELECT 'put', m.bucket_id, m.key, m.seq,
+                       m.body || jsonb_build_object('is_null', m.of_null, 'last_modified', moment)
+                FROM made m
+            )
+            SELECT m.ordinality AS place, m.decision + 1 AS d, m.stored, m.id, m.seq, m.of_null, m.size
+            FROM made m
+        LOOP
+            result := ROW('done', it.id, it.seq, moment, it.of_null, false, it.size, 1, 1);
+            d := it.d;
+            bytes[d] := bytes[d] + it.size;
+            objects[d] := objects[d] + 1;
+            versions[d] := versions[d] + 1;
+            IF it.stored IS NOT NULL THEN
+                PERFORM segments_stored(ARRAY(SELECT jsonb_array_elements_text(it.stored)::uuid));
+            END IF;
+            IF it.place = answered + 1 THEN
+                RETURN NEXT result;
+                answered := answered + 1;
+            ELSE
+                news[it.place] := result;
+            END IF;
+        END LOOP;
+    END IF;
+
+    -- The others, each after those before it on its key.
+    FOR i IN answered + 1 .. n LOOP
+        IF (news[i]).outcome IS NOT NULL THEN
+            result := news[i];
+            RETURN NEXT result;
+            CONTINUE;
+        END IF;
+        item := items -> i - 1;
+        body := bodies -> i - 1;
         d := (item ->> 'decision')::integer + 1;
         result := NULL;
         IF free[i] = false OR holds[d] = false THEN
@@ -213,9 +290,9 @@ BEGIN
             result.outcome := 'closed';
         ELSE
             IF item ? 'repeated' AND puts <> '{}' THEN
-                PERFORM add_versions(puts, bodies);
+                PERFORM add_versions(puts, put_bodies);
                 puts := '{}';
-                bodies := '{}';
+                put_bodies := '{}';
             END IF;
             CASE item ->> 'kind'
                 WHEN 'put' THEN
@@ -233,13 +310,9 @@ BEGIN
                         IF old.id IS NOT NULL THEN
                             result := make_way(old, result.is_null, result.last_modified, result);
                         END IF;
-                        made.rank := -result.seq;
-                        made.is_latest := true;
-                        made.is_marker := false;
-                        made.is_null := result.is_null;
-                        made.last_modified := result.last_modified;
+                        made := become_newest(made, result);
                         puts := puts || made;
-                        bodies := bodies || body;
+                        put_bodies := put_bodies || body;
                     END IF;
                 WHEN 'delete' THEN
                     result := commit_delete(body, item -> 'conditions', versionings[d], moment);
@@ -256,32 +329,27 @@ BEGIN
                 WHEN 'amend' THEN
                     result := commit_amend(body);
             END CASE;
-            IF item ? 'stored' AND result.outcome = 'done' THEN
-                PERFORM segments_stored(
-                    ARRAY(SELECT jsonb_array_elements_text(item -> 'stored')::uuid));
-            END IF;
-            IF result.versions <> 0 OR result.bytes <> 0 OR result.objects <> 0 THEN
-                the_bucket := body ->> 'bucket_id';
-                IF usage_bucket <> the_bucket THEN
-                    INSERT INTO usage_delta VALUES (usage_bucket, bytes, objects, versions);
-                    bytes := 0;
-                    objects := 0;
-                    versions := 0;
+            IF result.outcome = 'done' THEN
+                IF item ? 'stored' THEN
+                    PERFORM segments_stored(
+                        ARRAY(SELECT jsonb_array_elements_text(item -> 'stored')::uuid));
                 END IF;
-                usage_bucket := the_bucket;
-                bytes := bytes + result.bytes;
-                objects := objects + result.objects;
-                versions := versions + result.versions;
+                bytes[d] := bytes[d] + result.bytes;
+                objects[d] := objects[d] + result.objects;
+                versions[d] := versions[d] + result.versions;
             END IF;
         END IF;
         RETURN NEXT result;
     END LOOP;
     IF puts <> '{}' THEN
-        PERFORM add_versions(puts, bodies);
+        PERFORM add_versions(puts, put_bodies);
     END IF;
-    IF usage_bucket IS NOT NULL THEN
-        INSERT INTO usage_delta VALUES (usage_bucket, bytes, objects, versions);
-    END IF;
+    FOR i IN 1 .. cardinality(holds) LOOP
+        IF bytes[i] <> 0 OR objects[i] <> 0 OR versions[i] <> 0 THEN
+            INSERT INTO usage_delta
+            VALUES ((decisions -> i - 1 ->> 'bucket')::uuid, bytes[i], objects[i], versions[i]);
+        END IF;
+    END LOOP;
 END
 $$;
 

@@ -11,14 +11,20 @@
 CREATE FUNCTION segments_admit(ids uuid[], epochs integer[], kinds text[])
 RETURNS boolean[] LANGUAGE plpgsql AS $$
 DECLARE
-    answer boolean[];
+    answer boolean[] := array_fill(false, ARRAY[cardinality(ids)]);
+    it record;
 BEGIN
-    PERFORM 1 FROM segment s WHERE s.id = ANY (ids) ORDER BY s.id FOR SHARE;
-    SELECT array_agg(coalesce(s.state = asked.kind AND s.epoch = asked.epoch, false) ORDER BY asked.at)
-      INTO answer
-      FROM unnest(ids, epochs, kinds) WITH ORDINALITY AS asked (id, epoch, kind, at)
-      LEFT JOIN segment s ON s.id = asked.id;
-    RETURN coalesce(answer, '{}');
+    -- What a row that was waited for has become is what FOR SHARE returns.
+    FOR it IN
+        SELECT s.id, s.state, s.epoch FROM segment s WHERE s.id = ANY (ids) ORDER BY s.id FOR SHARE
+    LOOP
+        FOR at IN 1 .. cardinality(ids) LOOP
+            IF ids[at] = it.id THEN
+                answer[at] := it.state = kinds[at] AND it.epoch = epochs[at];
+            END IF;
+        END LOOP;
+    END LOOP;
+    RETURN answer;
 END
 $$;
 

@@ -12,7 +12,7 @@ import pytest
 
 from core import failpoints
 from core.config import config
-from core.database import WAITING
+from core.database import COMMIT, WAITING
 from core.errors import (
     AccessDenied,
     InternalError,
@@ -179,6 +179,55 @@ async def test_rows_of_one_key_in_one_batch_follow_each_other(versioned: Namespa
     assert len(seqs) == 5
     assert seqs == sorted(seqs)
     assert await counted(versioned, "same") == (5, 1)
+
+
+async def test_a_batch_of_all_sorts_is_answered_in_order(
+    space: Namespace, versioned: Namespace
+) -> None:
+    """New keys are committed together, ahead of the rest; the answers do not tell."""
+    for one in (space, versioned):
+        await one.put("there", b"x")
+    found, other = await space.look(want=NONE), await versioned.look(want=NONE)
+    assert found.bucket is not None
+    if_absent, refused = row(found, "absent"), row(found, "there")
+    if_absent.conditions = refused.conditions = IF_ABSENT.as_json()
+    gone = Row(
+        "delete", found, "gone", {"bucket_id": found.bucket.id, "key": "gone", "id": new_id()}
+    )
+    rows = [
+        row(found, "new"), row(found, "there"), row(other, "new"), gone, row(found, "new"),
+        if_absent, refused, row(other, "there"), row(found, "newer"), row(other, "new"),
+    ]  # fmt: skip
+
+    done = await space.store.commits._transact(COMMIT, rows)
+
+    assert [one.outcome for one in done] == ["done"] * 6 + ["precondition"] + ["done"] * 3
+    for one, answer in zip(rows, done, strict=True):
+        if one.kind == "put" and answer.outcome == "done":
+            assert answer.version_id == one.body["id"]
+            assert answer.is_null is (one.decision is found.decision)
+    keys = ("new", "there", "absent", "newer", "gone")
+    assert [await counted(space, key) for key in keys] == [(1, 1)] * 4 + [(0, 0)]
+    assert [await counted(versioned, key) for key in keys[:2]] == [(2, 1)] * 2
+    for one, last in ((space, rows[4]), (versioned, rows[9])):
+        version = (await one.look("new")).version
+        assert version is not None
+        assert version.id == last.body["id"]
+    usage = await space.sql(
+        "SELECT b.name, sum(u.objects)::int, sum(u.versions)::int FROM usage_delta u"
+        " JOIN bucket b ON b.id = u.bucket_id WHERE b.name = ANY(%s) GROUP BY b.name",
+        [space.bucket, versioned.bucket],
+    )
+    assert {name: counts for name, *counts in usage} == {
+        space.bucket: [4, 4],
+        versioned.bucket: [2, 4],
+    }
+    journaled = await space.sql(
+        "SELECT count(*) FROM change c JOIN bucket b ON b.id = c.bucket_id"
+        " WHERE b.name = ANY(%s) AND c.kind = 'put'",
+        [space.bucket, versioned.bucket],
+    )
+    assert journaled[0][0] == 2 + 8
 
 
 async def test_rows_of_many_buckets_share_a_batch(space: Namespace, versioned: Namespace) -> None:

@@ -354,7 +354,8 @@ def test_a_commit_touches_only_its_key(large: Bucket) -> None:
     batch = psycopg.types.json.Jsonb(
         {
             "decisions": [{"bucket": str(large.id)}],
-            "rows": [{"kind": "put", "decision": 0, "body": body}],
+            "rows": [{"kind": "put", "decision": 0}],
+            "bodies": [body],
         }
     )
 
