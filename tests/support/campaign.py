@@ -162,13 +162,13 @@ class Campaign:
         self._load.stop()
 
     def end_clients(self) -> None:
-        """No operation is under way any more; the ledger says of each how it ended."""
+        """No operation is under way any more; the ledger, closed now, says how each ended."""
         self.stop_clients()
         assert self._thread is not None
         self._thread.join(WITHIN_S)
         assert not self._thread.is_alive(), "the clients do not end"
         self._check()
-        self._ledger.sync()
+        self._ledger.close()
 
     def finish(self, *, attempts: int = 40) -> Judgement:
         """Stop the clients, let the store come to rest, and read everything back; a key that
