@@ -1,9 +1,8 @@
 """HTTP/1.1 on one connection: requests come off it, answers go onto it, for any ASGI application.
 
-Here: what is between a socket and `receive`/`send`: heads and their limits, bodies with back
-pressure, `100 Continue`, keep-alive, pipelining, half-closed and lost connections. Not here: the
-grammar of HTTP (httptools, which is llhttp), what a request means (s3.gateway), the processes that
-listen (objstore_site.web).
+Here: heads and their limits, back pressure, keep-alive, pipelining, half-closed and lost
+connections. Not here: one request and its answer (s3.exchange), the grammar of HTTP (httptools: it
+is llhttp), what a request means (s3.gateway), the processes that listen (objstore_site.gateway).
 
 Everything happens on the loop's thread. A server that parses on threads of its own hands every
 request over several times, and each hand-over costs more than all that is done here (ADR 0011).
@@ -16,38 +15,18 @@ head and body of a small answer leave in one write.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
-from typing import Any, cast
+from typing import cast
 
 import httptools
 
-log = logging.getLogger("s3.connection")
+from s3.exchange import READ_AHEAD, STATUS_LINES, Application, Exchange, Headers, Message
 
-Message = dict[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Application = Callable[[Message, Receive, Send], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
-
-# Bytes of a body kept for an application that has not asked for them.
-READ_AHEAD = 512 << 10
 # Bytes that bring the parser to no end: of a head, of trailers, of a chunk's extensions.
 HEAD_BYTES = 64 << 10
 HEAD_FIELDS = 200
 # Pipelined requests that may wait for their turn before no more is read.
 PIPELINED = 16
-
-_STATUS = {
-    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
-    for status in HTTPStatus
-}
-_CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_CLOSE = (b"connection", b"close")
-_COLON = b": "
-_BODILESS = frozenset({204, 304})
 
 
 class Connections:
@@ -288,126 +267,8 @@ class Connection(asyncio.Protocol):
                 self._reading.lose()
             return
         head = b"content-length: 0\r\nconnection: close\r\n\r\n"
-        self.transport.write(_STATUS[status] + head)
+        self.transport.write(STATUS_LINES[status] + head)
         self.transport.close()
-
-
-class Exchange:
-    """One request and its answer: ASGI's `receive` and `send`."""
-
-    __slots__ = (
-        "_chunks", "_connection", "_has_ended", "_head", "_is_chunked", "_is_lost", "_size",
-        "_waiter", "_wants_continue", "is_whole", "keeps_alive", "scope", "task",
-    )  # fmt: skip
-
-    def __init__(
-        self, connection: Connection, scope: Message, keeps_alive: bool, wants_continue: bool
-    ) -> None:
-        self.scope = scope
-        self.keeps_alive = keeps_alive
-        self.is_whole = False
-        self.task: asyncio.Task[None] | None = None
-        self._wants_continue = wants_continue
-        self._connection = connection
-        self._chunks: deque[bytes] = deque()
-        self._size = 0
-        self._waiter: asyncio.Future[None] | None = None
-        self._is_lost = False
-        self._is_chunked = False
-        self._has_ended = False
-        self._head: bytes | None = None
-
-    async def run(self, application: Application) -> None:
-        """Let the application answer; what it leaves half done breaks the connection."""
-        connection = self._connection
-        try:
-            await application(self.scope, self.receive, self.send)
-        except Exception:
-            log.exception("the application failed")
-        if connection.answering is self:
-            connection.transport.abort()
-            connection.over(self)
-
-    async def receive(self) -> Message:
-        """The next piece of the body; afterwards, that the client has gone."""
-        while True:
-            if self._chunks:
-                chunk = self._chunks.popleft()
-                self._size -= len(chunk)
-                if not self.is_whole and self._size <= READ_AHEAD:
-                    self._connection.transport.resume_reading()
-                self._has_ended = self.is_whole and not self._chunks
-                return {"type": "http.request", "body": chunk, "more_body": not self._has_ended}
-            if self._is_lost:
-                return {"type": "http.disconnect"}
-            if self.is_whole and not self._has_ended:
-                self._has_ended = True
-                return {"type": "http.request", "body": b"", "more_body": False}
-            if self._wants_continue:
-                self._wants_continue = False
-                self._connection.transport.write(_CONTINUE)
-            self._waiter = self._connection.loop.create_future()
-            await self._waiter
-
-    async def send(self, message: Message) -> None:
-        """The head, then the body's pieces. What goes to a lost connection goes nowhere."""
-        connection = self._connection
-        if message["type"] == "http.response.start":
-            self._head = self._formatted(message["status"], message["headers"])
-            self._wants_continue = False
-            return
-        await connection.writable()
-        if connection.answering is not self or connection.transport.is_closing():
-            return
-        body: bytes = message.get("body", b"")
-        if self._is_chunked:
-            body = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            if not message.get("more_body"):
-                body += b"0\r\n\r\n"
-        head, self._head = self._head, None
-        if head is not None:
-            body = head + body if len(body) <= READ_AHEAD else self._apart(head, body)
-        if body:
-            connection.transport.write(body)
-        if not message.get("more_body"):
-            connection.over(self)
-
-    def take(self, chunk: bytes) -> int:
-        """Keep a piece of the body; how many bytes are kept now."""
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        self.wake()
-        return self._size
-
-    def lose(self) -> None:
-        """No more of the request will come, unless all of it has."""
-        self._is_lost = True
-        self.wake()
-
-    def wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    def _apart(self, head: bytes, body: bytes) -> bytes:
-        self._connection.transport.write(head)
-        return body
-
-    def _formatted(self, status: int, headers: Headers) -> bytes:
-        names = [name for name, _ in headers]
-        if b"connection" in names and _CLOSE in headers:
-            self.keeps_alive = False
-        elif not self.keeps_alive or not self.is_whole or self._connection.is_stopping:
-            # What is left of the body would be taken for the next request.
-            headers = [*headers, _CLOSE]
-        has_body = status not in _BODILESS and self.scope["method"] != "HEAD"
-        if has_body and b"content-length" not in names:
-            self._is_chunked = self.scope["http_version"] == "1.1"
-            if self._is_chunked:
-                headers = [*headers, (b"transfer-encoding", b"chunked")]
-            else:
-                self.keeps_alive = False  # the connection's end is the body's
-        lines = b"\r\n".join(map(_COLON.join, headers))
-        return b"%b%b\r\n\r\n" % (_STATUS.get(status) or b"HTTP/1.1 %d \r\n" % status, lines)
 
 
 class _TooMany(Exception):

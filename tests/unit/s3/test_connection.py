@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from s3 import connection
-from s3.connection import Connection, Connections, Message
+from s3.connection import Connection, Connections
+from s3.exchange import READ_AHEAD, Message
 
 GET = b"GET /key?versions HTTP/1.1\r\nHost: store\r\n\r\n"
 PUT = b"PUT /key HTTP/1.1\r\nHost: store\r\nContent-Length: %d\r\n\r\n"
@@ -219,8 +220,8 @@ async def test_no_more_of_a_body_is_read_than_is_asked_for() -> None:
         await reply(send, b"%d" % len(await body_of(receive)))
 
     peer = Peer(later)
-    size = connection.READ_AHEAD + 2
-    await peer.say(PUT % size, bytes(connection.READ_AHEAD), b"x")
+    size = READ_AHEAD + 2
+    await peer.say(PUT % size, bytes(READ_AHEAD), b"x")
     assert not peer.wire.is_reading
     gate.set()
     await turns()
