@@ -13,6 +13,7 @@ found is unknown, not failed.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
@@ -34,6 +35,8 @@ from core.errors import (
 )
 from objects.found import Found
 from storage_nodes.located import Stored
+
+log = logging.getLogger("objects.commits")
 
 MAX_BATCH = 64
 
@@ -145,6 +148,8 @@ class Commits:
                 return [SlowDown() for _ in rows]
             # One row's error has rolled back all of them.
             return [await self._alone(row, COMMIT) for row in rows]
+        except _Unwritable:
+            return [await self._alone(row, COMMIT) for row in rows]
 
     async def _send_waiting(self, rows: list[Row]) -> list[Outcome | BaseException]:
         return [await self._alone(row, WAITING) for row in rows]
@@ -156,11 +161,17 @@ class Commits:
             return await self._settle(row)
         except psycopg.Error as why:
             return _refusal(why)
+        except _Unwritable as why:
+            log.error("a commit cannot be written down", extra={"key": row.key, "why": str(why)})
+            return InternalError()
         except StoreError as why:
             return why
 
     async def _transact(self, role: str, rows: list[Row]) -> list[Outcome]:
-        parameters = _parameters(rows, admits=self._admits, waits=role == WAITING)
+        try:
+            parameters = _parameters(rows, admits=self._admits, waits=role == WAITING)
+        except TypeError as why:
+            raise _Unwritable(str(why)) from why
         # The verbs' own failpoints look at the control file on every request: these two need not.
         if IN_TRANSACTION.arming is None and UNANSWERED.arming is None:
             answer = await self._lanes.call(role, _COMMIT, parameters)
@@ -200,6 +211,10 @@ class Commits:
         except (psycopg.Error, StoreError):
             return UnknownOutcome()
         return Outcome(found[0]) if found else UnknownOutcome()
+
+
+class _Unwritable(Exception):
+    """A row holds what JSON cannot say; nothing was sent."""
 
 
 def _parameters(rows: list[Row], *, admits: bool, waits: bool) -> list[bytes]:

@@ -156,9 +156,10 @@ def row(found: Found, key: str, **changes: Any) -> Row:
     return Row("put", found, key, body)
 
 
-async def test_a_data_error_fails_its_own_row_alone(space: Namespace) -> None:
+@pytest.mark.parametrize("size", [-1, 10**30], ids=["refused by the table", "no JSON can say it"])
+async def test_a_data_error_fails_its_own_row_alone(space: Namespace, size: int) -> None:
     found = await space.look(want=NONE)
-    rows = [row(found, "good"), row(found, "bad", size=-1), row(found, "better")]
+    rows = [row(found, "good"), row(found, "bad", size=size), row(found, "better")]
 
     done = await asyncio.gather(
         *(space.store.commit(one, found) for one in rows), return_exceptions=True
