@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,10 +29,14 @@ LONG_ENOUGH_S = 180
 
 
 @pytest.fixture(scope="module")
-def module_store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalStore]:
-    store = LocalStore(tmp_path_factory.mktemp("make-run"))
+def module_store() -> Iterator[LocalStore]:
+    # Not pytest's: another run of it may take the folder away.
+    home = Path(tempfile.mkdtemp(prefix="objstore-make-run-"))
+    home.chmod(0o755)  # as root, PostgreSQL is another user
+    store = LocalStore(home)
     yield store
     store.stop()
+    shutil.rmtree(home, ignore_errors=True)
 
 
 @pytest.fixture
