@@ -9,7 +9,6 @@ import asyncio
 import os
 import secrets
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
@@ -22,6 +21,7 @@ from core.errors import (
     NodeUnreachable,
     ShardMissing,
 )
+from core.hands import Hands
 from storage_nodes.node.disk import OUT_OF_SPACE, Disk, OwnedFd, SyncFailed
 from storage_nodes.shard_name import FileName, JournalName, ShardName
 from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
@@ -50,8 +50,8 @@ class LocalShardStore:
     ) -> None:
         self.drive = drive
         self.disk = disk or Disk()
-        self.pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="drive write")
-        self._read_pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="drive read")
+        self.writing = Hands(_THREADS, "drive write")
+        self._reading = Hands(_THREADS, "drive read")
         self._socket = socket
         self._secret = secret
         self.timeout_s = timeout_s
@@ -91,7 +91,7 @@ class LocalShardStore:
         if link is None or not link.is_alive:
             link = await self._quick_link()
         size, fd = await link.ask("open", name, {}, timeout_s=self.timeout_s)
-        return LocalShardReader(self.drive, name, _owned(fd), size, link.page, self._read_pool)
+        return LocalShardReader(self.drive, name, _owned(fd), size, link.page, self._reading)
 
     async def stat(self, name: FileName) -> ShardStat | None:
         link = await self._quick_link()
@@ -146,13 +146,13 @@ class LocalShardStore:
             if link is not None:
                 link.close()
         self._quick, self._slow = None, []
-        self.pool.shutdown(wait=False)
-        self._read_pool.shutdown(wait=False)
+        self.writing.close()
+        self._reading.close()
 
     def in_background(self, work: Callable[[OwnedFd], None], fd: OwnedFd) -> None:
         """Do something to a file that nobody waits for; nothing, once the store is closed."""
         with suppress(RuntimeError):
-            self.pool.submit(work, fd)
+            self.writing.run(work, fd)
 
     async def _ask(
         self, operation: str, name: FileName | None, arguments: Mapping[str, object]
@@ -248,9 +248,8 @@ class LocalShardFile:
     async def _in_thread(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> None:
         # The thread does nothing but wait for the disk: each call more would wait for the loop.
         fd = self._writable()
-        loop = asyncio.get_running_loop()
         try:
-            await loop.run_in_executor(self._store.pool, self._put, fd, offset, buffers, sync)
+            await self._store.writing.run(self._put, fd, offset, buffers, sync)
             if sync:
                 self._check_counts(fd)
         except OSError as error:

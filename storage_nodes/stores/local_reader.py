@@ -3,12 +3,11 @@
 Here: reading. Not here: receiving the descriptor (`local`), verifying what was read (`shard_file`).
 """
 
-import asyncio
 import os
-from concurrent.futures import ThreadPoolExecutor
 from uuid import UUID
 
 from core.errors import DriveGone, ShardCorrupt, ShardMissing
+from core.hands import Hands
 from storage_nodes.node.disk import OwnedFd
 from storage_nodes.node.page import PageView
 from storage_nodes.shard_name import FileName
@@ -27,22 +26,21 @@ class LocalShardReader:
         fd: OwnedFd,
         size: int,
         page: PageView,
-        pool: ThreadPoolExecutor,
+        reading: Hands,
     ) -> None:
         self.name = name
         self.size = size
         self._drive = drive
         self._fd: OwnedFd | None = fd
         self._page = page
-        self._pool = pool
+        self._reading = reading
 
     async def read(self, offset: int, length: int) -> bytes:
         if length <= _INLINE_BYTES:
             found = self.read_now(offset, length)
             if found is not None:
                 return found
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._pool, self._read, offset, length)
+        return await self._reading.run(self._read, offset, length)
 
     def read_now(self, offset: int, length: int) -> bytes | None:
         place = bytearray(length)

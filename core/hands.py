@@ -1,0 +1,80 @@
+"""A few threads that wait for the disk on behalf of one event loop.
+
+What a `ThreadPoolExecutor` does for a coroutine, without the second future and its locks: half of
+what the loop pays for a hop, and every durable write is three of them.
+
+Promise: work is begun in the order in which it was asked for; what was asked for before `close` is
+done; arguments are let go of as soon as the work is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, TypeVar
+
+Result = TypeVar("Result")
+_Work = tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]
+
+
+class Hands:
+    """At most `count` threads, started when they are needed. Belongs to the running loop."""
+
+    def __init__(self, count: int, name: str) -> None:
+        self._count = count
+        self._name = name
+        self._loop = asyncio.get_running_loop()
+        self._work: SimpleQueue[_Work | None] = SimpleQueue()
+        self._threads = 0
+        # Counted on the loop's thread only.
+        self._busy = 0
+        self._is_closed = False
+
+    def run(self, call: Callable[..., Result], *arguments: Any) -> asyncio.Future[Result]:
+        """The result of a blocking call, to be awaited. RuntimeError once closed."""
+        if self._is_closed:
+            raise RuntimeError("these threads have been let go")
+        answer: asyncio.Future[Result] = self._loop.create_future()
+        self._busy += 1
+        self._work.put((answer, call, arguments))
+        if self._busy > self._threads and self._threads < self._count:
+            self._threads += 1
+            threading.Thread(target=self._serve, name=self._name, daemon=True).start()
+        return answer
+
+    def close(self) -> None:
+        """Let the threads go when they have done what was asked for. Does not wait."""
+        self._is_closed = True
+        for _ in range(self._threads):
+            self._work.put(None)
+
+    def _serve(self) -> None:
+        take, tell = self._work.get, self._loop.call_soon_threadsafe
+        while (work := take()) is not None:
+            answer, call, arguments = work
+            try:
+                result = call(*arguments)
+            except BaseException as why:
+                outcome: tuple[Any, ...] = (self._failed, answer, why)
+            else:
+                outcome = (self._done, answer, result)
+                del result
+            # A descriptor among the arguments is closed when nobody holds it any more.
+            del work, call, arguments
+            try:
+                tell(*outcome)
+            except RuntimeError:
+                return  # the loop has been closed: nobody waits
+            del answer, outcome
+
+    def _done(self, answer: asyncio.Future[Any], result: Any) -> None:
+        self._busy -= 1
+        if not answer.done():
+            answer.set_result(result)
+
+    def _failed(self, answer: asyncio.Future[Any], why: BaseException) -> None:
+        self._busy -= 1
+        if not answer.done():
+            answer.set_exception(why)
