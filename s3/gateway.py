@@ -24,7 +24,7 @@ from objects.store import Store
 from s3 import target
 from s3.access_log import AccessLog
 from s3.body import Incoming, Receive, Watch, drain
-from s3.gate import Gate
+from s3.gate import Gate, part
 from s3.handlers import absent
 from s3.health import Readiness
 from s3.intake import Intake
@@ -125,7 +125,9 @@ class Gateway:
                 metrics.upload_bytes.add(by=incoming.received)
             self._inflight -= 1
             metrics.in_flight.set(self._inflight)
+            part(call)
             self._note(call, status, error)
+            error = None  # its traceback holds this frame, which would hold it
 
     def close(self) -> Awaitable[None]:
         if self._log is not None:

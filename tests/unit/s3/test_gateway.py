@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,7 @@ from core import checksums, clock, metrics, sigv4
 from core.config import Config
 from core.errors import MethodNotAllowed, NoSuchKey, NotModified, UnknownOutcome
 from core.streams import Whole
+from objects.found import Found
 from s3.access_log import AccessLog
 from s3.gateway import Gateway
 from s3.operations import Operation, match
@@ -75,6 +77,27 @@ def assert_refused(response: Response, status: int, code: str) -> None:
     assert (response.status, f"<Code>{code}</Code>".encode() in response.body) == (status, True), (
         response.body
     )
+
+
+@pytest.mark.parametrize("reply", [Reply(200), NoSuchKey()], ids=["answered", "refused"])
+async def test_a_finished_request_leaves_nothing_to_the_collector(
+    client: Client, handled: Handled, reply: Reply | Exception
+) -> None:
+    handled.reply = reply
+    gc.collect()
+    gc.disable()
+    gc.set_debug(gc.DEBUG_SAVEALL)
+    try:
+        await client.signed("PUT", "/bucket/key", b"body")
+        handled.calls.clear()
+        if isinstance(reply, Exception):
+            reply.__traceback__ = None  # ours, kept by this test
+        gc.collect()
+        assert not [type(one) for one in gc.garbage if isinstance(one, Call | Found | Reply)]
+    finally:
+        gc.set_debug(0)
+        gc.garbage.clear()
+        gc.enable()
 
 
 # --- what every response carries
