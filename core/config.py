@@ -43,8 +43,8 @@ def setting(
 class Database:
     """PostgreSQL, the metadata and the queue of record."""
     url: str = setting("", "PostgreSQL to use; empty: `make run` starts one of its own under the home.", env="DATABASE_URL")
-    lookup_connections: int = setting("2", "Connections of one gateway worker for coalesced look-ups.", kind=text.positive)
-    commit_connections: int = setting("2", "Connections of one gateway worker for commit batches.", kind=text.positive)
+    lookup_connections: int = setting("1", "Connections of one gateway worker for coalesced look-ups.", kind=text.positive)
+    commit_connections: int = setting("1", "Connections of one gateway worker for commit batches.", kind=text.positive)
     waiting_connections: int = setting("1", "Connections of one gateway worker for commits that wait for a lock.", kind=text.positive)
     misc_connections: int = setting("2", "Connections of one gateway worker for listings and everything else.", kind=text.positive)
     connect_timeout_s: float = setting("5", "How long one attempt to connect may take.", kind=text.positive_number)
