@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from s3.connection import PIPELINED, READ_AHEAD, Connections, Receive, Send
+from s3.connection import PIPELINED, Connections
+from s3.exchange import READ_AHEAD, Receive, Send
 
 # Of the loop: many more than all the answers of one piece take.
 TURNS = 1000
