@@ -20,12 +20,12 @@ _Work = tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 
 class Hands:
-    """At most `count` threads, started when they are needed. Belongs to the running loop."""
+    """At most `count` threads, started when they are needed. Belongs to the loop that first asks."""
 
     def __init__(self, count: int, name: str) -> None:
         self._count = count
         self._name = name
-        self._loop = asyncio.get_running_loop()
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._work: SimpleQueue[_Work | None] = SimpleQueue()
         self._threads = 0
         # Counted on the loop's thread only.
@@ -36,12 +36,17 @@ class Hands:
         """The result of a blocking call, to be awaited. RuntimeError once closed."""
         if self._is_closed:
             raise RuntimeError("these threads have been let go")
+        if self._loop is None:
+            self._loop = asyncio.get_running_loop()
         answer: asyncio.Future[Result] = self._loop.create_future()
         self._busy += 1
         self._work.put((answer, call, arguments))
         if self._busy > self._threads and self._threads < self._count:
             self._threads += 1
-            threading.Thread(target=self._serve, name=self._name, daemon=True).start()
+            serving = threading.Thread(
+                target=self._serve, args=(self._loop,), name=self._name, daemon=True
+            )
+            serving.start()
         return answer
 
     def close(self) -> None:
@@ -50,8 +55,8 @@ class Hands:
         for _ in range(self._threads):
             self._work.put(None)
 
-    def _serve(self) -> None:
-        take, tell = self._work.get, self._loop.call_soon_threadsafe
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        take, tell = self._work.get, loop.call_soon_threadsafe
         while (work := take()) is not None:
             answer, call, arguments = work
             try:

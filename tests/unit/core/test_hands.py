@@ -21,6 +21,16 @@ async def test_a_result_comes_back(one: Hands) -> None:
     one.close()
 
 
+def test_they_may_be_made_before_there_is_a_loop() -> None:
+    made = Hands(1, "early")
+
+    async def ask() -> int:
+        return await made.run(int)
+
+    assert asyncio.run(ask()) == 0
+    made.close()
+
+
 async def test_an_error_comes_back(one: Hands) -> None:
     with pytest.raises(OSError, match="the disk is gone"):
         await one.run(_fail)
