@@ -20,7 +20,7 @@ _Work = tuple[asyncio.Future[Any], Callable[..., Any], tuple[Any, ...]]
 
 
 class Hands:
-    """At most `count` threads, started when they are needed. Belongs to the loop that first asks."""
+    """At most `count` threads, started when needed. Belongs to the loop that first asks."""
 
     def __init__(self, count: int, name: str) -> None:
         self._count = count
