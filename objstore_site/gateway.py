@@ -36,7 +36,7 @@ STOP_WITHIN_S = 25
 AGAIN_AFTER_S = 0.2
 # The exit code of a worker that could not start: another one could not either.
 _CANNOT_START = 3
-# A client that does not read its answer for so long has gone, whatever its socket says.
+# How long the head of a request may take to come.
 _HEAD_S = 30.0
 
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Protocol
 
-log = logging.getLogger("s3.connection")
+log = logging.getLogger("s3.exchange")
 
 Message = dict[str, Any]
 Receive = Callable[[], Awaitable[Message]]
