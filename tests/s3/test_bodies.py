@@ -12,8 +12,8 @@ from botocore.client import BaseClient
 
 from core import sigv4
 from core.checksums import ALGORITHMS, digest, encode
-from tests.s3.framing import frames
 from tests.s3.raw import ANSWER_WITHIN_S, Answer, Raw
+from tests.support.framing import frames
 
 CONTENT = bytes(range(256)) * 80
 MD5 = base64.b64encode(hashlib.md5(CONTENT).digest()).decode()

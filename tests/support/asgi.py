@@ -1,22 +1,29 @@
-"""An ASGI client and a store of one tenant: the gateway without a network or database."""
+"""An ASGI client, a store of one tenant and a stand-in for handlers: the gateway without a network
+or database.
+"""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
 from buckets.views import BucketView
 from core.checksums import EMPTY_SHA256
+from core.config import Config
 from core.sigv4_client import Signer
 from objects.found import Found, Question
+from s3.access_log import AccessLog
 from s3.gateway import Gateway
+from s3.operations import Operation, match
+from s3.wire import Call, Reply
 from tenants.access import ALLOW_ALL, compile_policy
 from tenants.principal import Caller
 
 ENDPOINT = "http://127.0.0.1:9000"
+URL = ENDPOINT + "/bucket/key"
 TENANT, OTHER = UUID(int=1), UUID(int=2)
 ACCESS_KEY, SECRET = "AKTEST", "a secret of forty characters, more or less"
 STRANGER_KEY, STRANGER_SECRET = "AKOTHER", "another secret"
@@ -82,6 +89,28 @@ class FakeStore:
             None,
             {},
         )
+
+
+class Handled:
+    """Stands in for every handler: keeps the call, reads its body, answers what it is told."""
+
+    def __init__(self) -> None:
+        self.reply: Reply | Exception = Reply(200)
+        self.calls: list[Call] = []
+        self.received: bytes | None = None
+
+    def find(self, *asked: Any) -> Operation:
+        return replace(match(*asked), handler=self)
+
+    async def __call__(self, call: Call, store: Any) -> Reply:
+        self.calls.append(call)
+        pieces = []
+        while piece := await call.body.read():
+            pieces.append(piece)
+        self.received = b"".join(pieces)
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return self.reply
 
 
 @dataclass
@@ -183,3 +212,21 @@ class Client:
 
         await self._gateway.serve(scope, receive, send)
         return response
+
+
+def make_client(
+    handled: Handled,
+    *,
+    store: FakeStore | None = None,
+    log: AccessLog | None = None,
+    **settings: str,
+) -> Client:
+    """A client of a gateway with these settings, whose handlers are all `handled`."""
+    config = Config.from_env(settings)
+    return Client(Gateway(config, store or FakeStore(), log, handled.find))
+
+
+def assert_refused(response: Response, status: int, code: str) -> None:
+    assert (response.status, f"<Code>{code}</Code>".encode() in response.body) == (status, True), (
+        response.body
+    )

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from core import checksums, sigv4
 from core.sigv4_client import Signer
 from tests.support.asgi import ENDPOINT, Client, Response
+from tests.support.framing import frames
 
 CRC = "x-amz-checksum-crc32"
 MIN_CHUNK = 8192
@@ -170,26 +171,9 @@ def _framed(
         given["x-amz-trailer"] = CRC
     sent = signer.headers(method, ENDPOINT + target, payload_hash=mode, headers=given, now=now)
     chain = None if mode == sigv4.STREAMING_UNSIGNED_TRAILER else signer.chain(sent)
-    framed = b"".join(
-        _chunk(chain, body[at : at + MIN_CHUNK]) for at in range(0, len(body), MIN_CHUNK)
-    )
-    framed += _chunk(chain, b"")
-    if has_trailer:
-        framed = framed.removesuffix(b"\r\n")
-        line = f"{CRC}:{crc32_of(body)}"
-        framed += f"{line}\r\n".encode()
-        if chain is not None:
-            signature = chain.trailer(f"{line}\n".encode())
-            framed += f"x-amz-trailer-signature:{signature}\r\n".encode()
-        framed += b"\r\n"
-    return _request(method, target, sent, framed)
-
-
-def _chunk(chain: sigv4.ChunkChain | None, piece: bytes) -> bytes:
-    head = f"{len(piece):x}"
-    if chain is not None:
-        head += f";chunk-signature={chain.chunk(sha256(piece).hexdigest())}"
-    return head.encode() + b"\r\n" + piece + b"\r\n"
+    pieces = [body[at : at + MIN_CHUNK] for at in range(0, len(body), MIN_CHUNK)]
+    trailer = f"{CRC}:{crc32_of(body)}".encode() if has_trailer else b""
+    return _request(method, target, sent, frames(*pieces, trailer=trailer, signed=chain))
 
 
 def _request(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Request:

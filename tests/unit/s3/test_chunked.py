@@ -2,104 +2,30 @@
 
 from __future__ import annotations
 
-from hashlib import sha256
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core import checksums, sigv4
 from core.errors import (
     IncompleteBody,
     InvalidChunkSizeError,
-    InvalidRequest,
-    MalformedTrailerError,
     SignatureDoesNotMatch,
     StoreError,
 )
-from s3.chunked import ChunkedBody, Decoder
+from s3.chunked import ChunkedBody
+from tests.support.chunked import (
+    BIG,
+    NAME,
+    SMALL,
+    cuts,
+    decode,
+    decoder,
+    refuse,
+    signed,
+    unsigned,
+    value,
+)
 
-KEY = sigv4.signing_key("secret", "20260131", "us-east-1")
-STAMP, SCOPE = "20260131T120000Z", "20260131/us-east-1/s3/aws4_request"
-SEED = "5" * 64
-NAME = "x-amz-checksum-crc32"
-BIG, SMALL = b"a" * 8192, b"tail"
-
-
-def chain() -> sigv4.ChunkChain:
-    return sigv4.ChunkChain(KEY, STAMP, SCOPE, SEED)
-
-
-def value(payload: bytes) -> str:
-    return checksums.encode(checksums.digest("CRC32", payload))
-
-
-def signed(chunks: list[bytes], *, end: bytes = b"\r\n") -> bytes:
-    """The signed form of these chunks."""
-    link = chain()
-    framed = b""
-    for chunk in [*chunks, b""]:
-        signature = link.chunk(sha256(chunk).hexdigest()).encode()
-        framed += b"%x;chunk-signature=%b\r\n" % (len(chunk), signature)
-        framed += chunk + b"\r\n" if chunk else end
-    return framed
-
-
-def signed_with_trailer(
-    chunks: list[bytes], trailer: str, *, signature: str | None = None
-) -> bytes:
-    link = chain()
-    framed = b""
-    for chunk in [*chunks, b""]:
-        one = link.chunk(sha256(chunk).hexdigest()).encode()
-        framed += b"%x;chunk-signature=%b\r\n" % (len(chunk), one)
-        framed += chunk + b"\r\n" if chunk else b""
-    last = link.trailer(f"{trailer}\n".encode()) if signature is None else signature
-    return framed + f"{trailer}\r\nx-amz-trailer-signature:{last}\r\n\r\n".encode()
-
-
-def unsigned(chunks: list[bytes], trailer: bytes) -> bytes:
-    """The unsigned form; `trailer` is all that follows the zero chunk's line."""
-    framed = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
-    return framed + b"0\r\n" + trailer
-
-
-def decoder(
-    length: int, *, is_signed: bool, has_trailer: bool = False, announced: str | None = None
-) -> Decoder:
-    return Decoder(
-        length=length,
-        chain=chain() if is_signed else None,
-        has_trailer=has_trailer,
-        announced=announced,
-    )
-
-
-def decode(machine: Decoder, framed: bytes, cuts: list[int] | None = None) -> bytes:
-    """The payload of `framed`, fed in pieces cut at the given places."""
-    places = sorted({at % (len(framed) + 1) for at in cuts or []})
-    for start, stop in zip([0, *places], [*places, len(framed)], strict=True):
-        if start < stop:
-            machine.feed(framed[start:stop])
-    machine.finish()
-    return b"".join(machine.payload)
-
-
-def refuse(
-    error: type[StoreError],
-    framed: bytes,
-    length: int,
-    *,
-    is_signed: bool = True,
-    has_trailer: bool = False,
-    announced: str | None = None,
-) -> None:
-    machine = decoder(length, is_signed=is_signed, has_trailer=has_trailer, announced=announced)
-    with pytest.raises(error):
-        decode(machine, framed)
-
-
-cuts = st.lists(st.integers(0, 1 << 20), max_size=12)
 sizes = st.lists(st.integers(8192, 9000), max_size=3)
 
 
@@ -122,15 +48,6 @@ def test_an_unsigned_body_decodes_however_it_is_cut(chunks: list[bytes], cuts: l
 
     assert decode(machine, framed, cuts) == payload
     assert machine.trailer == {NAME: value(payload)}
-
-
-@given(cuts=cuts)
-def test_a_signed_trailer_is_verified_however_it_is_cut(cuts: list[int]) -> None:
-    framed = signed_with_trailer([BIG, SMALL], f"{NAME}:{value(BIG + SMALL)}")
-    machine = decoder(len(BIG + SMALL), is_signed=True, has_trailer=True, announced=NAME)
-
-    assert decode(machine, framed, cuts) == BIG + SMALL
-    assert machine.trailer == {NAME: value(BIG + SMALL)}
 
 
 @given(data=st.data())
@@ -247,7 +164,7 @@ MALFORMED = {
     "no line feed after the data": signed([BIG]).replace(BIG + b"\r\n", BIG + b"\r"),
     "no line break after the data": signed([BIG]).replace(BIG + b"\r\n", BIG),
     "no zero chunk": signed([BIG])[: signed([BIG]).rindex(b"\r\n0;") + 2],
-    "no last line break": signed([BIG], end=b""),
+    "no last line break": signed([BIG]).removesuffix(b"\r\n"),
     "truncated data": signed([BIG])[:4000],
     "truncated line": signed([BIG])[:20],
     "bytes after the end": signed([BIG]) + b"x",
@@ -271,93 +188,6 @@ def test_another_length_than_declared_is_an_incomplete_body(length: int) -> None
 
 def test_a_parameter_in_an_unsigned_body_is_refused() -> None:
     refuse(IncompleteBody, b"1;a=b\r\nx\r\n0\r\n\r\n", 1, is_signed=False, has_trailer=True)
-
-
-GOOD = f"{NAME}:{value(SMALL)}\r\n".encode()
-
-
-def refuse_trailer(error: type[StoreError], trailer: bytes, announced: str | None = NAME) -> None:
-    refuse(
-        error,
-        unsigned([SMALL], trailer),
-        len(SMALL),
-        is_signed=False,
-        has_trailer=True,
-        announced=announced,
-    )
-
-
-def test_the_very_last_line_break_may_be_absent() -> None:
-    machine = decoder(len(SMALL), is_signed=False, has_trailer=True, announced=NAME)
-
-    assert decode(machine, unsigned([SMALL], GOOD)) == SMALL
-
-
-def test_a_trailer_given_twice_counts_the_last_time() -> None:
-    machine = decoder(len(SMALL), is_signed=False, has_trailer=True, announced=NAME)
-    decode(machine, unsigned([SMALL], f"{NAME}:{value(b'other')}\r\n".encode() + GOOD + b"\r\n"))
-
-    assert machine.trailer == {NAME: value(SMALL)}
-
-
-TRAILERS = {
-    "not sent": b"\r\n",
-    "nothing at all": b"",
-    "another one": b"x-amz-checksum-sha1:AAAA\r\n\r\n",
-    "one more": GOOD + b"x-amz-checksum-sha1:AAAA\r\n\r\n",
-    "a blank line first": b"\r\n" + GOOD + b"\r\n",
-    "no colon": NAME.encode() + b"\r\n\r\n",
-    "too many lines": GOOD * 40 + b"\r\n",
-}
-
-
-@pytest.mark.parametrize("trailer", TRAILERS.values(), ids=list(TRAILERS))
-def test_a_trailer_that_is_not_the_announced_one_is_malformed(trailer: bytes) -> None:
-    refuse_trailer(MalformedTrailerError, trailer)
-
-
-def test_a_trailer_nobody_announced_is_malformed() -> None:
-    refuse_trailer(MalformedTrailerError, GOOD + b"\r\n", announced=None)
-
-
-@pytest.mark.parametrize("text", ["", "AAAA", "not base64"])
-def test_a_trailer_that_is_no_checksum_is_an_invalid_request(text: str) -> None:
-    refuse_trailer(InvalidRequest, f"{NAME}:{text}\r\n\r\n".encode())
-
-
-def test_a_trailer_line_without_carriage_return_is_an_incomplete_body() -> None:
-    refuse_trailer(IncompleteBody, GOOD.replace(b"\r\n", b"\n") + b"\r\n")
-
-
-def refuse_signed_trailer(error: type[StoreError], framed: bytes) -> None:
-    refuse(error, framed, len(SMALL), has_trailer=True, announced=NAME)
-
-
-def test_a_wrong_trailer_signature_does_not_match() -> None:
-    framed = signed_with_trailer([SMALL], f"{NAME}:{value(SMALL)}", signature="0" * 64)
-
-    refuse_signed_trailer(SignatureDoesNotMatch, framed)
-
-
-def test_a_changed_trailer_does_not_match() -> None:
-    framed = signed_with_trailer([SMALL], f"{NAME}:{value(SMALL)}")
-    other = framed.replace(value(SMALL).encode(), value(b"other").encode())
-
-    refuse_signed_trailer(SignatureDoesNotMatch, other)
-
-
-@pytest.mark.parametrize("signature", ["", "abc", "g" * 64])
-def test_a_malformed_trailer_signature_is_an_incomplete_body(signature: str) -> None:
-    framed = signed_with_trailer([SMALL], f"{NAME}:{value(SMALL)}", signature=signature)
-
-    refuse_signed_trailer(IncompleteBody, framed)
-
-
-def test_an_absent_trailer_signature_is_an_incomplete_body() -> None:
-    framed = signed_with_trailer([SMALL], f"{NAME}:{value(SMALL)}")
-    without = framed[: framed.index(b"x-amz-trailer-signature")] + b"\r\n"
-
-    refuse_signed_trailer(IncompleteBody, without)
 
 
 class Pieces:
