@@ -1,7 +1,7 @@
 """A thousand corruptions of files on the drives of live stores, as cases of the long campaign.
 
 Here: how many, of which objects. Not here: the kinds of damage and what must come of them
-(`tests.support.bit_rot`).
+(`tests.support.bit_rot`, `rot_judgement`).
 """
 
 from __future__ import annotations
@@ -12,8 +12,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from tests.support.bit_rot import OF_CODED, OF_COPIES, Rot, judge
+from tests.support.bit_rot import OF_CODED, OF_COPIES, Rot
 from tests.support.local_store import SMALL, LocalStore
+from tests.support.rot_judgement import judge
 
 # Runs, and rounds of each: a round hurts some ninety shards.
 RUNS = 5

@@ -14,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.client import Answer, Connection, Fault, Signer
-from tests.support.bit_rot import OF_CODED, OF_COPIES, Rot, Segment, judge
+from tests.support.at_rest import Segment
+from tests.support.bit_rot import OF_CODED, OF_COPIES, Rot
 from tests.support.local_store import SMALL, LocalStore, running_store, wait_for
+from tests.support.rot_judgement import judge
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
