@@ -13,6 +13,7 @@ from core.errors import InvalidRange
 
 # No size has more digits; int() of a longer text would cost time in proportion to its square.
 _MAX_DIGITS = 20
+_BEYOND = 10**_MAX_DIGITS
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +49,10 @@ def parse_range(header: str | None, size: int) -> ByteRange | None:
     if not dash or not _is_number_or_empty(first) or not _is_number_or_empty(last):
         return None
     if first:
-        return _from_to(header, int(first), int(last) if last else None, size)
+        return _from_to(header, _number(first), _number(last) if last else None, size)
     if not last:
         return None
-    wanted = min(int(last), size)
+    wanted = min(_number(last), size)
     if wanted == 0:
         raise _unsatisfiable(header, size)
     return ByteRange(size - wanted, size)
@@ -79,4 +80,11 @@ def _unsatisfiable(header: str, size: int) -> InvalidRange:
 
 
 def _is_number_or_empty(text: str) -> bool:
-    return not text or (len(text) <= _MAX_DIGITS and text.isascii() and text.isdigit())
+    return not text or (text.isascii() and text.isdigit())
+
+
+def _number(digits: str) -> int:
+    """The number; one that is beyond every size is as good as any other that is."""
+    if len(digits) > _MAX_DIGITS:
+        digits = digits.lstrip("0") or "0"
+    return int(digits) if len(digits) <= _MAX_DIGITS else _BEYOND
