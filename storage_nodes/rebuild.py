@@ -5,8 +5,8 @@ Here: the bytes. Not here: which shard, on which drive (workers.repair), rows (`
 
 Promise: what is published was computed from verified blocks only, and read back and verified
 before this returns. A shard that nobody can restore raises NotEnoughShards, and then nothing was
-published and nothing taken away: a damaged file makes room only for its whole and durable
-successor, since its good blocks may be the last of their kind.
+published and nothing taken away: a damaged file, whose good blocks may be the last of their kind,
+keeps its name until its whole and durable successor takes it over, in one step of its node.
 """
 
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
@@ -177,7 +177,7 @@ async def restore(
 ) -> dict[int, str]:
     """Write the shards `targets` (index -> drive) anew; other shards found bad on the way.
 
-    The targets `in_the_way` replace a file of their name, which goes to trash.
+    The targets `in_the_way` take over the name of a file, which goes to trash.
     """
     sources = Sources(coded)
     files: dict[int, ShardFile] = {}
@@ -203,9 +203,7 @@ async def restore(
             footer = sums[index].footer(coded.size).pack(coded.name(index))
             await file.write(HEADER_SIZE + length, [footer], sync=True)
         for index, file in files.items():
-            if index in in_the_way:
-                await stores[targets[index]].trash(coded.name(index))
-            await file.publish()
+            await file.publish(replace=index in in_the_way)
     except BaseException:
         for file in files.values():
             await file.abandon()
@@ -253,7 +251,7 @@ async def restore_copy(
 ) -> None:
     """Write one copy of a replicated segment anew, from a verified address space.
 
-    A file of its name that `is_in_the_way` is replaced, and goes to trash.
+    A file of its name that `is_in_the_way` goes to trash when the new one has the name.
     """
     size = HEADER_SIZE + len(space)
     file = await store.create(header.name, purpose="shard", size_bytes=size, header=header.pack())
@@ -262,9 +260,7 @@ async def restore_copy(
         for start in range(0, len(view), PIECE):
             await file.write(HEADER_SIZE + start, [view[start : start + PIECE]])
         await file.sync()
-        if is_in_the_way:
-            await store.trash(header.name)
-        await file.publish()
+        await file.publish(replace=is_in_the_way)
     except BaseException:
         await file.abandon()
         raise

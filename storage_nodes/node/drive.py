@@ -1,7 +1,8 @@
 """One presence of a drive: every name on it, its space, the order of fsyncs that keeps promises.
 
 Here: create, write, sync, publish, open, trash. Not here: who may ask (the doors), whether the
-drive is still there each second (`slot`), what a shard contains. Blocking and thread-safe.
+drive is still there each second (`slot`), files without a name yet (`drafts`), what a shard
+contains. Blocking and thread-safe.
 
 Promises: what `publish` and `trash` did survives a power cut once they returned; after any write or
 fsync error the drive is fenced before the caller hears of it. Specified in node-protocol.md §1.
@@ -9,10 +10,10 @@ fsync error the drive is fenced before the caller hears of it. Specified in node
 
 import errno
 import os
-import secrets
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 from core import clock, failpoints
 from core.errors import (
@@ -25,7 +26,8 @@ from core.errors import (
     ShardMissing,
 )
 from storage_nodes.node import listing
-from storage_nodes.node.disk import OUT_OF_SPACE, UNSUPPORTED, Disk, OwnedFd, SyncFailed
+from storage_nodes.node.disk import OUT_OF_SPACE, Disk, OwnedFd, SyncFailed
+from storage_nodes.node.drafts import Drafts, OpenFile
 from storage_nodes.node.fence import Fence
 from storage_nodes.node.folders import Folders
 from storage_nodes.node.identity import Identity
@@ -36,7 +38,7 @@ from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
 
 # Not the drive's fault: this process or machine is short of something.
 _OURS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN, errno.EINTR})
-_TEMPORARY = "tmp"
+_IfTaken: TypeAlias = Literal["refuse", "keep", "replace"]
 
 _before_fsync = failpoints.declare(
     "node.write.before_fsync", point="C2", doc="bytes written, not yet synced"
@@ -62,19 +64,6 @@ class DriveLimits:
     trash_fraction: float
 
 
-class OpenFile:
-    """A shard being written: the node's own descriptor, and the presence it belongs to."""
-
-    __slots__ = ("fd", "name", "presence", "published", "temporary")
-
-    def __init__(self, name: FileName, fd: OwnedFd, temporary: str | None, presence: int) -> None:
-        self.name = name
-        self.fd = fd
-        self.temporary = temporary
-        self.presence = presence
-        self.published = False
-
-
 class Drive:
     """A drive that is present and ours. `verify` raises DriveGone when it no longer is."""
 
@@ -97,8 +86,9 @@ class Drive:
         self._limits = limits
         self._verify = verify
         self._folders = Folders(disk, root)
+        self._drafts = Drafts(disk, root, self._folders)
         if not fence.is_up:
-            self._sweep()
+            self._drafts.sweep()
         self.trash_bin = Trash(disk, root, self._folders)
         self.device = os.fstat(root.fd).st_dev
 
@@ -110,14 +100,14 @@ class Drive:
         """A new file with its header; a 'pack' is published, durably, before this returns."""
         with self._guard("create"):
             self._make_room(max(size_bytes or 0, len(header), 1))
-            file = self._new_file(name)
+            file = self._drafts.new(name, self._page.presence)
             try:
                 if size_bytes:
                     self.disk.allocate(file.fd.fd, size_bytes)
                 if header:
                     self.disk.write(file.fd.fd, 0, [header])
                 if purpose == "pack":
-                    self._publish(file, exists_is_success=False)
+                    self._publish(file, if_taken="refuse")
             except BaseException:
                 self.discard(file)
                 raise
@@ -138,21 +128,21 @@ class Drive:
             self._check_current(file)
             self._sync(file)
 
-    def publish(self, file: OpenFile) -> None:
-        """File durable, then its name, then the folder. Idempotent."""
+    def publish(self, file: OpenFile, *, replace: bool = False) -> None:
+        """File durable, then its name, then the folder. Idempotent. Who has the name already keeps
+        it, or with `replace` goes to trash; at every moment one of the two has it.
+        """
         with self._guard("publish"):
             self._check_current(file)
             if not file.published:
-                self._publish(file, exists_is_success=True)
+                self._publish(file, if_taken="replace" if replace else "keep")
 
     def discard(self, file: OpenFile) -> None:
         """Forget an unpublished file; of a published one, give back the room it did not need."""
         if file.published:
             with suppress(OSError):
                 self.disk.trim(file.fd.fd)
-        if file.temporary is not None:
-            self._unlink_quietly(file.temporary)
-            file.temporary = None
+        self._drafts.discard(file)
 
     def descriptor(self, file: OpenFile) -> int:
         """A read-write descriptor for another process, opened anew."""
@@ -246,29 +236,19 @@ class Drive:
 
     # -- steps --------------------------------------------------------------------------------
 
-    def _new_file(self, name: FileName) -> OpenFile:
-        presence = self._page.presence
-        folder = self._folders.open(name.folder)
-        try:
-            return OpenFile(name, OwnedFd(self.disk.open_unnamed(folder.fd)), None, presence)
-        except OSError as error:
-            if error.errno not in UNSUPPORTED:
-                raise
-        self._folders.open(_TEMPORARY)
-        path = f"{_TEMPORARY}/{name}.{secrets.token_hex(8)}"
-        fd = self.disk.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, root=self._root.fd)
-        return OpenFile(name, OwnedFd(fd), path, presence)
-
-    def _publish(self, file: OpenFile, *, exists_is_success: bool) -> None:
+    def _publish(self, file: OpenFile, *, if_taken: _IfTaken) -> None:
         folder = self._folders.open(file.name.folder)
         _before_fsync.hit()
         self.disk.fsync(file.fd.fd)
         _before_link.hit()
         try:
-            self._link(file, folder.fd)
+            self._drafts.link(file, folder.fd)
         except FileExistsError:
-            if not exists_is_success:
+            if if_taken == "refuse":
                 raise ShardExists(shard=file.name) from None
+            if if_taken == "replace":
+                with self._drafts.named(file) as path:
+                    self.trash_bin.supplant(file.name, path)
         self.discard(file)
         _before_folder_sync.hit()
         self._folders.sync(file.name.folder)
@@ -277,12 +257,6 @@ class Drive:
         self.check_writable()
         file.published = True
         _before_reply.hit()
-
-    def _link(self, file: OpenFile, folder: int) -> None:
-        if file.temporary is None:
-            self.disk.link_unnamed(file.fd.fd, str(file.name), folder=folder)
-        else:
-            self.disk.link(file.temporary, file.name.path, root=self._root.fd)
 
     def _sync(self, file: OpenFile) -> None:
         _before_fsync.hit()
@@ -333,14 +307,3 @@ class Drive:
         if isinstance(error, FileNotFoundError):
             return ShardMissing(shard=name)
         return ShardCorrupt(f"The drive cannot read the shard: {error.strerror}.", shard=name)
-
-    def _sweep(self) -> None:
-        """Remove what writers of an earlier presence left unpublished."""
-        folder = self._folders.open(_TEMPORARY)
-        for text in os.listdir(folder.fd):
-            self._unlink_quietly(f"{_TEMPORARY}/{text}")
-
-    def _unlink_quietly(self, path: str) -> None:
-        # What stays is swept at the next start; nobody can reach it by a shard's name.
-        with suppress(OSError):
-            self.disk.unlink(path, root=self._root.fd)

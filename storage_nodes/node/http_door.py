@@ -24,7 +24,8 @@ from core.errors import (
     StoreError,
 )
 from storage_nodes.node import capability
-from storage_nodes.node.drive import Drive, OpenFile
+from storage_nodes.node.drafts import OpenFile
+from storage_nodes.node.drive import Drive
 from storage_nodes.node.host import this_host
 from storage_nodes.node.keyfile import NodeKey
 from storage_nodes.node.slot import Slot, Slots
@@ -201,7 +202,8 @@ class HttpDoor:
     async def _publish(self, request: web.Request) -> web.Response:
         # A repeated publish finds its file still there: only `abandon` and idleness drop it.
         slot, file = self._opened(request, "publish")
-        await _in_drive(slot, lambda drive: drive.publish(file))
+        replace = request.query.get("replace") == "1"
+        await _in_drive(slot, lambda drive: drive.publish(file, replace=replace))
         return _json(None)
 
     async def _abandon(self, request: web.Request) -> web.Response:

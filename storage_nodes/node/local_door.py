@@ -25,7 +25,8 @@ from core.errors import (
     StoreError,
 )
 from storage_nodes.node import capability, packets
-from storage_nodes.node.drive import Drive, OpenFile
+from storage_nodes.node.drafts import OpenFile
+from storage_nodes.node.drive import Drive
 from storage_nodes.node.keyfile import NodeKey
 from storage_nodes.node.slot import Slots
 from storage_nodes.shard_name import FileName, ShardName, parse_name
@@ -187,7 +188,8 @@ class _Connection:
         if operation == "create":
             return self._create(drive, _named(name), arguments, payload)
         if operation == "publish":
-            drive.publish(self._files[arguments["file"]])
+            replace = arguments.get("replace") is True
+            drive.publish(self._files[arguments["file"]], replace=replace)
             del self._files[arguments["file"]]
             return None, None
         return _do_plain(drive, operation, name, arguments), None

@@ -22,7 +22,7 @@ _renamed = failpoints.declare(
     "node.trash.renamed", point="C13", doc="shard renamed into the trash, folders not yet durable"
 )
 _durable = failpoints.declare(
-    "node.trash.durable", point="C13", doc="shard durably in the trash, before the answer"
+    "node.trash.durable", point="C13", doc="shard durably in the trash, what follows not done"
 )
 _before_unlink = failpoints.declare(
     "node.trash.before_unlink", point="C13", doc="about to unlink a trashed shard for good"
@@ -69,19 +69,32 @@ class Trash:
         # Nothing is moved into a folder that a power cut could take away.
         self._folders.make_durable(FOLDER)
         with self._lock:
-            try:
-                found = os.stat(name.path, dir_fd=self._root.fd)
-            except FileNotFoundError:
+            entry = self._entry(name)
+            if entry is None:
                 return False
-            entry = _Entry(name, int(clock.timestamp() * 1000), found.st_blocks * 512)
             self._disk.rename(name.path, entry.path, root=self._root.fd)
-            self._entries[name] = entry
+            self._enter(entry)
         _renamed.hit()
         # First where it went, then where it came from: in between it has two names, never none.
         self._folders.sync(FOLDER)
         self._folders.sync(name.folder)
         _durable.hit()
         return True
+
+    def supplant(self, name: FileName, by: str) -> None:
+        """The durable file at the path `by` takes over the name, and what had it is here from then
+        on. The name leads to one of the two whenever a crash comes; to `by` durably once the name's
+        folder is synced.
+        """
+        self._folders.make_durable(FOLDER)
+        with self._lock:
+            entry = self._entry(name)
+            if entry is not None and not self._are_one(name.path, by):
+                self._disk.link(name.path, entry.path, root=self._root.fd)
+                self._enter(entry)
+                self._folders.sync(FOLDER)
+                _durable.hit()
+            self._disk.rename(by, name.path, root=self._root.fd)
 
     def restore(self, name: FileName) -> bool:
         """Give a trashed shard its name back, durably; False when it is nowhere."""
@@ -118,6 +131,28 @@ class Trash:
                 freed += entry.size_bytes
         return freed
 
+    def _entry(self, name: FileName) -> _Entry | None:
+        """Where the file of that name goes now; None when there is none."""
+        try:
+            found = os.stat(name.path, dir_fd=self._root.fd)
+        except FileNotFoundError:
+            return None
+        older = self._entries.get(name)
+        at_ms = max(int(clock.timestamp() * 1000), older.at_ms + 1 if older else 0)
+        return _Entry(name, at_ms, found.st_blocks * 512)
+
+    def _enter(self, entry: _Entry) -> None:
+        """Of one name the newest is kept."""
+        older = self._entries.get(entry.name)
+        if older is not None:
+            self._unlink(older)
+        self._entries[entry.name] = entry
+
+    def _are_one(self, path: str, other: str) -> bool:
+        return os.path.samestat(
+            os.stat(path, dir_fd=self._root.fd), os.stat(other, dir_fd=self._root.fd)
+        )
+
     def _unlink(self, entry: _Entry) -> bool:
         _before_unlink.hit()
         del self._entries[entry.name]
@@ -140,10 +175,7 @@ class Trash:
         entry = _Entry(name, int(match[1]), size_bytes)
         if entry.path != f"{FOLDER}/{text}":
             return
-        older = self._entries.get(name)
-        if older is not None:
-            self._unlink(older)
-        self._entries[name] = entry
+        self._enter(entry)
 
 
 def _names(root: int) -> list[str]:

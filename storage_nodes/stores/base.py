@@ -77,12 +77,13 @@ class ShardFile(Protocol):
         An error from the device has been reported to the node, which fenced the drive.
         """
 
-    async def publish(self) -> None:
+    async def publish(self, *, replace: bool = False) -> None:
         """Give a 'shard' its name: file durable, then name, then directory. Immutable afterwards.
 
         A name that exists already is a success (the same writer asked twice: rival attempts
-        differ in their epoch). No-op for a 'pack', whose name was published by `create`.
-        The file is closed.
+        differ in their epoch). With `replace` this file takes it over, and the one that had it is
+        in the trash; whoever looks and whatever crashes, the name leads to one of the two.
+        No-op for a 'pack', whose name was published by `create`. The file is closed.
         """
 
     async def close(self) -> None:

@@ -227,10 +227,11 @@ class HttpShardFile:
         self._check()
         await self._change("POST", "/sync", "sync")
 
-    async def publish(self) -> None:
+    async def publish(self, *, replace: bool = False) -> None:
         self._check()
         if not self._published:
-            await self._change("POST", "/publish", "publish")
+            query = {"replace": "1"} if replace else None
+            await self._change("POST", "/publish", "publish", query)
         await self._drop()
 
     async def close(self) -> None:

@@ -208,15 +208,14 @@ class LocalShardFile:
     async def sync(self) -> None:
         await self._in_thread(0, (), True)
 
-    async def publish(self) -> None:
+    async def publish(self, *, replace: bool = False) -> None:
         if self._published:
             await self.close()
             return
         # Our own descriptor has its own record of write-back errors; the node checks its own.
         await self.sync()
-        await self._link.ask(
-            "publish", self.name, {"file": self._handle}, timeout_s=self._store.timeout_s
-        )
+        arguments = {"file": self._handle, "replace": replace}
+        await self._link.ask("publish", self.name, arguments, timeout_s=self._store.timeout_s)
         self._fd = None
 
     async def close(self) -> None:

@@ -146,11 +146,15 @@ class MemoryShardFile:
         if self._published and not self._is_linked():
             raise ShardMissing(shard=self.name)
 
-    async def publish(self) -> None:
+    async def publish(self, *, replace: bool = False) -> None:
         self._check()
         self._open = False
-        if not self._published:
-            self._store.shards.setdefault(self.name, self._held)
+        if self._published:
+            return
+        held = self._store.shards.setdefault(self.name, self._held)
+        if replace and held is not self._held:
+            self._store.trashed[self.name] = (clock.now(), held)
+            self._store.shards[self.name] = self._held
 
     async def close(self) -> None:
         self._open = False

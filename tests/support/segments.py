@@ -43,10 +43,10 @@ class GatedFile:
         self._store.fail_if_told()
         await self._inner.sync()
 
-    async def publish(self) -> None:
+    async def publish(self, *, replace: bool = False) -> None:
         await self._store.gate.wait()
         self._store.fail_if_told()
-        await self._inner.publish()
+        await self._inner.publish(replace=replace)
 
     async def close(self) -> None:
         await self._inner.close()

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
@@ -9,6 +10,7 @@ from uuid import UUID
 import pytest
 
 from core.errors import DriveFenced, DriveFull, DriveGone, ShardExists, ShardMissing
+from storage_nodes.node.drafts import OpenFile
 from storage_nodes.node.drive import DriveLimits
 from storage_nodes.shard_name import ShardName
 from tests.support.disks import DriveOnDisk, TestDisk
@@ -41,6 +43,13 @@ def publish(on_disk: DriveOnDisk, name: ShardName = NAME, content: bytes = b"byt
     drive.publish(file)
 
 
+def draft(on_disk: DriveOnDisk, content: bytes) -> OpenFile:
+    """A file that is to have the name, not published yet."""
+    file = on_disk.drive.create(NAME, "shard", None, b"")
+    on_disk.drive.write(file, 0, [content], sync=False)
+    return file
+
+
 def test_a_shard_lies_under_the_tail_of_its_segment(on_disk: DriveOnDisk) -> None:
     publish(on_disk)
 
@@ -57,6 +66,58 @@ def test_a_shard_is_durable_before_its_name_and_its_name_before_the_answer(
     drive.publish(file)
 
     assert disk.trace[:3] == ["fsync file", f"link {NAME}", f"fsync {FOLDER}"]
+
+
+def test_a_name_is_taken_over_when_both_files_are_durable_under_another(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
+    publish(on_disk, content=b"first")
+    file = draft(on_disk, b"second")
+    disk.trace.clear()
+    on_disk.drive.publish(file, replace=True)
+
+    named = [step.replace(str(NAME), "NAME") for step in disk.trace]
+    assert [re.sub(r"\.[0-9a-f]{16}$|[0-9]{13}-", "", step) for step in named] == [
+        *("fsync file", "link NAME"),  # which is taken
+        *("link NAME", "mkdir trash", "fsync trash", "fsync ."),
+        *("link trash/NAME", "fsync trash"),
+        *("rename tmp/NAME", "unlink tmp/NAME", f"fsync {FOLDER}"),
+    ]
+    assert on_disk.drive.read(NAME, 0, 10) == b"second"
+    assert files_below(on_disk.path / "tmp") == []
+
+
+@pytest.mark.parametrize("unnamed", [True, False], ids=["unnamed", "without unnamed files"])
+@pytest.mark.parametrize("step", ["link", "rename", "fsync trash", f"fsync {FOLDER}"])
+def test_a_failing_step_of_a_replacement_leaves_one_of_the_two_under_the_name(
+    on_disk: DriveOnDisk, disk: TestDisk, step: str, unnamed: bool
+) -> None:
+    publish(on_disk, content=b"first")
+    if not unnamed:
+        disk.fail("open_unnamed", errno.EOPNOTSUPP)
+    file = draft(on_disk, b"second")
+    disk.fail(step, errno.EIO)
+    with pytest.raises(DriveFenced):
+        on_disk.drive.publish(file, replace=True)
+    disk.faults.clear()
+
+    assert on_disk.drive.read(NAME, 0, 10) == (b"second" if FOLDER in step else b"first")
+
+
+def test_publishing_in_place_of_oneself_changes_nothing(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
+    publish(on_disk, content=b"first")
+    file = draft(on_disk, b"second")
+    on_disk.drive.publish(file, replace=True)
+    trash = files_below(on_disk.path / "trash")
+    file.published = False  # as a second request sees it that came before the first was answered
+    on_disk.drive.publish(file, replace=True)
+
+    assert on_disk.drive.read(NAME, 0, 10) == b"second"
+    assert files_below(on_disk.path / "trash") == trash
+    assert [(on_disk.path / "trash" / one).read_bytes() for one in trash] == [b"first"]
+    assert files_below(on_disk.path / "tmp") == []
 
 
 def test_new_folders_are_durable_with_all_their_parents(

@@ -193,6 +193,37 @@ def test_a_crash_while_trashing_leaves_the_shard_restorable(
     assert on_disk.drive.read(NAME, 0, 1 << 20) == BLOCK
 
 
+def test_a_crash_while_a_shard_is_replaced_leaves_the_old_one_under_its_name(
+    on_disk: DriveOnDisk, unarmed: None, time: FakeClock
+) -> None:
+    publish(on_disk)
+    successor = on_disk.drive.create(NAME, "shard", None, b"second")
+    failpoints.arm("node.trash.durable=raise")
+    with pytest.raises(FailpointRaised):
+        on_disk.drive.publish(successor, replace=True)
+    failpoints.arm("")
+    on_disk.restart()
+    time.advance(2 * DAY_S)
+    on_disk.drive.tend_trash(sharers=1)
+
+    assert on_disk.drive.read(NAME, 0, 1 << 20) == BLOCK
+    assert files_below(on_disk.path / "trash") == []
+    assert files_below(on_disk.path / "tmp") == []
+
+
+def test_of_one_name_the_trash_keeps_what_came_last(on_disk: DriveOnDisk) -> None:
+    for number in (1, 2, 3):
+        drive = on_disk.drive
+        drive.publish(drive.create(NAME, "shard", None, bytes([number])), replace=True)
+        if number == 2:
+            drive.trash(NAME)
+            drive.publish(drive.create(NAME, "shard", None, b"between"))
+
+    entries = files_below(on_disk.path / "trash")
+    assert [(on_disk.path / "trash" / one).read_bytes() for one in entries] == [b"between"]
+    assert on_disk.drive.read(NAME, 0, 10) == bytes([3])
+
+
 def test_a_crash_before_unlinking_leaves_the_shard_restorable(
     on_disk: DriveOnDisk, unarmed: None
 ) -> None:
