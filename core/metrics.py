@@ -4,9 +4,11 @@ Here: every metric's name, kind, labels and meaning; counting; writing this proc
 summing those of all processes into the text Prometheus reads. Not here: the port that serves it
 (objstore_site).
 
-A process counts in plain dictionaries and writes them to `$home/run/metrics/NAME-PID.json` every
-second. Counters of processes that ended are folded into `retired.json`, so that sums never fall;
-gauges are summed over living processes only.
+A process counts in plain dictionaries and writes them to `$home/run/metrics/NAME-PID-….json` now
+and then. It holds a lock beside that file for as long as it lives: process ids mean nothing to
+another container. Counters of processes that ended are folded into `retired.json`, so that sums
+never fall. Gauges are summed over living processes; those of the store as a whole are the word of
+whoever measured last, and nobody's when that is more than `FRESH_S` ago.
 """
 
 # ruff: noqa: E501  one line per entry, whatever its length
@@ -19,13 +21,21 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from secrets import token_hex
 from typing import Any
 
 import orjson
 
+from core import clock
+
 Labels = tuple[str, ...]
+Numbers = dict[str, dict[Labels, Any]]
 
 COUNTER, GAUGE, HISTOGRAM = "counter", "gauge", "histogram"
+# A gauge that every process would measure alike: not to be summed.
+STATE = "state"
+FRESH_S = 60.0
+_ALIVE, _RETIRED = ".alive", "retired.json"
 # Seconds; wide at the top for large bodies.
 BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60)
 
@@ -65,44 +75,43 @@ class Metric:
 table: dict[str, Metric] = {}
 
 # fmt: off
-requests = Metric("s3_requests_total", COUNTER, "Requests answered.", "method", "operation", "status")
+requests = Metric("s3_requests_total", COUNTER, "Requests answered or broken off.", "method", "operation", "status")
 duration = Metric("s3_request_duration_seconds", HISTOGRAM, "Time from request head to last byte.", "method", "operation")
 in_flight = Metric("s3_requests_in_flight", GAUGE, "Requests being served.")
-put_objects = Metric("s3_put_object_total", COUNTER, "Objects written by PUT.")
-get_objects = Metric("s3_get_object_total", COUNTER, "Objects read by GET.")
-delete_objects = Metric("s3_delete_object_total", COUNTER, "Objects deleted.")
-head_objects = Metric("s3_head_object_total", COUNTER, "Objects asked for by HEAD.")
-list_objects = Metric("s3_list_objects_total", COUNTER, "Listings answered.")
-objects_stored = Metric("s3_objects_stored_total", GAUGE, "Objects stored, as last folded.", "bucket")
-bytes_stored = Metric("s3_bytes_stored_total", GAUGE, "Bytes stored, as last folded.", "bucket")
+put_objects = Metric("s3_put_object_total", COUNTER, "PutObject requests that succeeded.")
+get_objects = Metric("s3_get_object_total", COUNTER, "GetObject requests that succeeded.")
+delete_objects = Metric("s3_delete_object_total", COUNTER, "DeleteObject requests that succeeded.")
+head_objects = Metric("s3_head_object_total", COUNTER, "HeadObject requests that succeeded.")
+list_objects = Metric("s3_list_objects_total", COUNTER, "Listings of objects or versions answered.")
+objects_stored = Metric("s3_objects_stored_total", STATE, "Objects stored, as last folded; the 1000 largest buckets.", "bucket")
+bytes_stored = Metric("s3_bytes_stored_total", STATE, "Bytes stored, as last folded; the 1000 largest buckets.", "bucket")
 upload_bytes = Metric("s3_upload_bytes_total", COUNTER, "Bytes of request bodies.")
 download_bytes = Metric("s3_download_bytes_total", COUNTER, "Bytes of response bodies.")
 auth_success = Metric("s3_auth_success_total", COUNTER, "Requests authenticated.")
 auth_failure = Metric("s3_auth_failure_total", COUNTER, "Requests whose authentication failed.")
-cache_hits = Metric("s3_cache_hits_total", COUNTER, "Answers from a cache.", "cache_type")
-cache_misses = Metric("s3_cache_misses_total", COUNTER, "Answers a cache did not have.", "cache_type")
-cache_size = Metric("s3_cache_size_bytes", GAUGE, "Bytes a cache holds.", "cache_type")
+cache_hits = Metric("s3_cache_hits_total", COUNTER, "Answers a cache had, at the current revision.", "cache_type")
+cache_misses = Metric("s3_cache_misses_total", COUNTER, "Answers a cache did not have, or an older revision of.", "cache_type")
+cache_size = Metric("s3_cache_size_bytes", GAUGE, "Bytes a cache holds, about.", "cache_type")
 errors = Metric("s3_errors_total", COUNTER, "Errors answered.", "error_type", "operation")
-coalesced = Metric("s3_coalesced_requests_total", COUNTER, "Reads served by another request's read.")
-rate_accepted = Metric("s3_rate_limit_accepted_total", COUNTER, "Requests admitted.")
+coalesced = Metric("s3_coalesced_requests_total", COUNTER, "Reads of bytes not at hand served by another request's read.")
+rate_accepted = Metric("s3_rate_limit_accepted_total", COUNTER, "Requests admitted under the in-flight limit.")
 rate_rejected = Metric("s3_rate_limit_rejected_total", COUNTER, "Requests refused to keep the load bearable.")
-commit_batches = Metric("objstore_commit_batches_total", COUNTER, "Commit transactions.")
-commit_rows = Metric("objstore_commit_rows_total", COUNTER, "Rows committed in them.")
-commit_unknown = Metric("objstore_commit_unknown_total", COUNTER, "Commits whose answer was lost.")
+commit_batches = Metric("objstore_commit_batches_total", COUNTER, "Commit transactions whose answer came.")
+commit_rows = Metric("objstore_commit_rows_total", COUNTER, "Changes judged in them, each of one key or upload.")
+commit_unknown = Metric("objstore_commit_unknown_total", COUNTER, "Changes whose commit was not answered and had to be looked up.")
 lookup_batches = Metric("objstore_lookup_batches_total", COUNTER, "Look-up queries sent.")
 lookup_rows = Metric("objstore_lookup_rows_total", COUNTER, "Questions asked in them.")
-segments_sealed = Metric("objstore_segments_sealed_total", COUNTER, "Pack segments sealed.", "why")
-copies_closed = Metric("objstore_copies_closed_total", COUNTER, "Copies of pack segments given up.", "why")
-shards_noticed = Metric("objstore_shards_noticed_total", COUNTER, "Shards a read found missing or corrupt.", "why")
-hedged_reads = Metric("objstore_hedged_reads_total", COUNTER, "Reads that asked another shard because one was slow.")
-decoded_reads = Metric("objstore_decoded_reads_total", COUNTER, "Stripes that had to be decoded.")
-jobs_done = Metric("objstore_jobs_finished_total", COUNTER, "Jobs finished.", "family", "outcome")
-jobs_waiting = Metric("objstore_jobs", GAUGE, "Job rows.", "family", "state")
-drives = Metric("objstore_drives", GAUGE, "Drives.", "state")
-drive_free = Metric("objstore_drive_free_bytes", GAUGE, "Free bytes of a drive.", "drive")
-encode_lag = Metric("objstore_encode_lag_seconds", GAUGE, "Age of the oldest sealed segment not yet coded.")
-journal_lag = Metric("objstore_journal_lag_seconds", GAUGE, "Age of the oldest change not yet copied to drives.")
-replication_lag = Metric("objstore_replication_lag_seconds", GAUGE, "Age of the oldest change not yet replicated.")
+segments_sealed = Metric("objstore_segments_sealed_total", COUNTER, "Pack segments sealed, empty ones too.", "why")
+copies_closed = Metric("objstore_copies_closed_total", COUNTER, "Copies of open pack segments given up.", "why")
+shards_noticed = Metric("objstore_shards_noticed_total", COUNTER, "Times a read found a shard missing or corrupt.", "why")
+hedged_reads = Metric("objstore_hedged_reads_total", COUNTER, "Times a read asked another shard because one was slow.")
+decoded_reads = Metric("objstore_decoded_reads_total", COUNTER, "Pieces of a stripe that reads had to decode.")
+jobs_done = Metric("objstore_jobs_finished_total", COUNTER, "Runs of jobs, by how they ended.", "family", "outcome")
+jobs_waiting = Metric("objstore_jobs", STATE, "Job rows.", "family", "state")
+drives = Metric("objstore_drives", STATE, "Drives.", "state")
+drive_free = Metric("objstore_drive_free_bytes", STATE, "Free bytes of a drive that is not removed.", "drive")
+encode_lag = Metric("objstore_encode_lag_seconds", STATE, "Age of the oldest sealed segment not yet coded.")
+journal_lag = Metric("objstore_journal_lag_seconds", STATE, "Age of the oldest change not yet copied to drives.")
 # fmt: on
 
 
@@ -117,8 +126,7 @@ def snapshot() -> dict[str, list[Any]]:
 
 def write(directory: Path, process: str) -> None:
     """Write this process's numbers down; readers see the old file or the new one."""
-    directory.mkdir(parents=True, exist_ok=True)
-    target = directory / f"{process}-{os.getpid()}.json"
+    target = _own_file(directory, process)
     draft = target.with_suffix(".draft")
     draft.write_bytes(orjson.dumps(snapshot()))
     draft.replace(target)
@@ -130,51 +138,86 @@ def exposition(directory: Path) -> str:
     lines: list[str] = []
     for metric in table.values():
         lines.append(f"# HELP {metric.name} {metric.doc}")
-        lines.append(f"# TYPE {metric.name} {metric.kind}")
+        lines.append(f"# TYPE {metric.name} {GAUGE if metric.kind == STATE else metric.kind}")
         for labels, value in sorted(sums.get(metric.name, {}).items()):
             lines.extend(_lines(metric, labels, value))
     return "\n".join(lines) + "\n"
 
 
-def _sums(directory: Path) -> dict[str, dict[Labels, Any]]:
+# Of this process: its file, and the open lock that says it lives.
+_own: dict[tuple[Path, str], tuple[int, Path, int]] = {}
+
+
+def _own_file(directory: Path, process: str) -> Path:
+    """Where this process writes; its lock is taken with the first call."""
+    known = _own.get((directory, process))
+    if known is not None:
+        pid, target, lock = known
+        if pid == os.getpid() and target.with_suffix(_ALIVE).exists():
+            return target
+        if pid == os.getpid():
+            os.close(lock)  # somebody took the files away
     directory.mkdir(parents=True, exist_ok=True)
-    sums: dict[str, dict[Labels, Any]] = {}
+    target = directory / f"{process}-{os.getpid()}-{token_hex(4)}.json"
+    with _locked(directory):
+        lock = os.open(target.with_suffix(_ALIVE), os.O_CREAT | os.O_RDWR, 0o644)
+        fcntl.flock(lock, fcntl.LOCK_EX)
+    _own[directory, process] = os.getpid(), target, lock
+    return target
+
+
+def _sums(directory: Path) -> Numbers:
+    directory.mkdir(parents=True, exist_ok=True)
+    sums: Numbers = {}
     with _locked(directory):
         _retire(directory)
-        for path in sorted(directory.glob("*.json")):
-            _merge(sums, _load(path))
+        fresh_since = clock.timestamp() - FRESH_S
+        written = [(path.stat().st_mtime, path) for path in directory.glob("*.json")]
+        for written_at, path in sorted(written):
+            rows, is_fresh = _load(path), written_at >= fresh_since
+            _merge(sums, {n: rows[n] for n in rows if is_fresh or _kind(n) != STATE})
     return sums
 
 
 def _retire(directory: Path) -> None:
     """Fold the counters of processes that ended into one file, then forget theirs."""
-    ended = [path for path in directory.glob("*-*.json") if not _is_alive(path)]
+    retired = directory / _RETIRED
+    ended = [path for path in directory.glob("*.json") if path != retired and not _is_alive(path)]
     if not ended:
         return
-    retired = directory / "retired.json"
-    sums: dict[str, dict[Labels, Any]] = {}
-    _merge(sums, _load(retired))
-    for path in ended:
-        counters = {n: rows for n, rows in _load(path).items() if _kind(n) != GAUGE}
-        _merge(sums, counters)
+    sums: Numbers = {}
+    for path in [retired, *ended]:
+        rows = _load(path)
+        _merge(sums, {n: rows[n] for n in rows if _kind(n) in (COUNTER, HISTOGRAM)})
     kept = {n: [[list(labels), v] for labels, v in rows.items()] for n, rows in sums.items()}
     draft = retired.with_suffix(".draft")
     draft.write_bytes(orjson.dumps(kept))
     draft.replace(retired)
     for path in ended:
-        path.unlink(missing_ok=True)
+        for suffix in (".json", ".draft", _ALIVE):
+            path.with_suffix(suffix).unlink(missing_ok=True)
 
 
-def _merge(sums: dict[str, dict[Labels, Any]], more: dict[str, list[Any]]) -> None:
+def _merge(sums: Numbers, more: dict[str, list[Any]]) -> None:
+    """Add; of what is not to be added up, the later word counts. Later versions may know a metric
+    by other labels or bounds, or not at all: such rows are passed over.
+    """
     for name, rows in more.items():
+        metric = table.get(name)
+        if metric is None:
+            continue
+        if metric.kind == STATE:
+            sums.pop(name, None)
         into = sums.setdefault(name, {})
         for labels, value in rows:
             key = tuple(labels)
-            if isinstance(value, list):
+            if len(key) != len(metric.labels):
+                continue
+            if metric.kind != HISTOGRAM:
+                into[key] = into.get(key, 0) + value
+            elif len(value) == len(BOUNDS) + 2:
                 old = into.get(key) or [0] * len(value)
                 into[key] = [a + b for a, b in zip(old, value, strict=True)]
-            else:
-                into[key] = into.get(key, 0) + value
 
 
 def _lines(metric: Metric, labels: Labels, value: Any) -> Iterator[str]:
@@ -208,12 +251,22 @@ def _load(path: Path) -> dict[str, list[Any]]:
 
 
 def _kind(name: str) -> str:
-    return table[name].kind if name in table else COUNTER
+    return table[name].kind if name in table else ""
 
 
 def _is_alive(path: Path) -> bool:
-    pid = path.stem.rpartition("-")[2]
-    return not pid.isdigit() or Path(f"/proc/{pid}").exists()
+    """Is the lock beside this file held?"""
+    try:
+        fd = os.open(path.with_suffix(_ALIVE), os.O_RDWR)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
 
 
 @contextmanager

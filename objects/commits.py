@@ -22,7 +22,7 @@ from uuid import UUID
 import orjson
 import psycopg
 
-from core import failpoints
+from core import failpoints, metrics
 from core.coalesce import Coalescer
 from core.database import COMMIT, MISC, WAITING, Lanes
 from core.errors import (
@@ -177,6 +177,8 @@ class Commits:
             answer = await self._lanes.call(role, _COMMIT, parameters)
         else:
             answer = await self._step_by_step(role, parameters)
+        metrics.commit_batches.add()
+        metrics.commit_rows.add(by=len(rows))
         return [Outcome(one) for one in answer]
 
     async def _step_by_step(self, role: str, parameters: list[bytes]) -> list[tuple[Any, ...]]:
@@ -199,6 +201,7 @@ class Commits:
 
     async def _settle(self, row: Row) -> Outcome | BaseException:
         """What became of a row whose answer was lost: its id tells, once its key's lock is had."""
+        metrics.commit_unknown.add()
         sought = row.body.get("id")
         if sought is None:
             return UnknownOutcome()

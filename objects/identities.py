@@ -6,11 +6,13 @@ the current ones. Absence is never remembered.
 
 from __future__ import annotations
 
+import sys
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any, Generic, TypeVar
 
 from buckets.views import BucketView
+from core import metrics
 from core.database import MISC, Lanes
 from tenants.access import compile_policy
 from tenants.keyring import Keyring
@@ -35,38 +37,71 @@ WHERE b.name = %s
 
 
 class Remembered(Generic[Value]):
-    """A bounded cache of values by name, each with the revisions it was read at."""
+    """A bounded cache of values by name, each with the revisions it was read at.
 
-    __slots__ = ("_load", "_room", "_values")
+    `kind` is what metrics call it.
+    """
+
+    __slots__ = ("_bytes", "_kind", "_load", "_room", "_values")
 
     def __init__(
         self,
+        kind: str,
         load: Callable[[Any], Awaitable[tuple[tuple[int, ...], Value] | None]],
         room: int,
     ) -> None:
+        self._kind = (kind,)
         self._load = load
         self._room = room
-        self._values: OrderedDict[Hashable, tuple[tuple[int, ...], Value]] = OrderedDict()
+        self._values: OrderedDict[Hashable, tuple[tuple[int, ...], Value, int]] = OrderedDict()
+        self._bytes = 0
 
     def known(self, name: Hashable, revisions: tuple[int, ...]) -> Value | None:
         """The value, if it was read at these revisions."""
         kept = self._values.get(name)
-        return kept[1] if kept is not None and kept[0] == revisions else None
+        if kept is not None and kept[0] == revisions:
+            metrics.cache_hits.add(self._kind)
+            return kept[1]
+        metrics.cache_misses.add(self._kind)
+        return None
 
     async def fresh(self, name: Hashable) -> tuple[tuple[int, ...], Value] | None:
         """The value as it is now, remembered from here on; None when there is none."""
         loaded = await self._load(name)
-        if loaded is None:
-            self._values.pop(name, None)
-            return None
         kept = self._values.get(name)
         # Two loads may overtake one another: revisions never fall.
-        if kept is None or kept[0] <= loaded[0]:
-            self._values[name] = loaded
-            self._values.move_to_end(name)
+        if loaded is None or kept is None or kept[0] <= loaded[0]:
+            self._forget(name)
+            if loaded is not None:
+                size = _bytes_of((name, loaded), set())
+                self._values[name] = *loaded, size
+                self._bytes += size
             while len(self._values) > self._room:
-                self._values.popitem(last=False)
+                self._forget(next(iter(self._values)))
+            metrics.cache_size.set(self._bytes, self._kind)
         return loaded
+
+    def _forget(self, name: Hashable) -> None:
+        kept = self._values.pop(name, None)
+        if kept is not None:
+            self._bytes -= kept[2]
+
+
+def _bytes_of(value: Any, seen: set[int]) -> int:
+    """About what a plain value and all that hangs on it take in memory."""
+    if id(value) in seen or isinstance(value, type):
+        return 0
+    seen.add(id(value))
+    parts: list[Any] = []
+    if isinstance(value, dict):
+        parts = [*value, *value.values()]
+    elif isinstance(value, list | tuple | set | frozenset):
+        parts = [*value]
+    elif hasattr(value, "__dict__"):
+        parts = [vars(value)]
+    names = getattr(type(value), "__slots__", ())
+    parts += [getattr(value, name, None) for name in names]
+    return sys.getsizeof(value) + sum(_bytes_of(part, seen) for part in parts)
 
 
 def callers(lanes: Lanes, keyring: Keyring, room: int) -> Remembered[Caller]:
@@ -96,7 +131,7 @@ def callers(lanes: Lanes, keyring: Keyring, room: int) -> Remembered[Caller]:
             suspended=user_suspended or tenant_suspended,
         )
 
-    return Remembered(load, room)
+    return Remembered("access_keys", load, room)
 
 
 def buckets(lanes: Lanes, room: int) -> Remembered[BucketView]:
@@ -127,4 +162,4 @@ def buckets(lanes: Lanes, room: int) -> Remembered[BucketView]:
             revision=row[0],
         )
 
-    return Remembered(load, room)
+    return Remembered("buckets", load, room)

@@ -15,6 +15,7 @@ from typing import Any
 import orjson
 
 from buckets.views import BucketView
+from core import metrics
 from core.coalesce import Coalescer
 from core.database import LOOKUP, Lanes, Row
 from objects.found import Found, Place, Question, VersionView, places_of
@@ -89,6 +90,8 @@ class Lookups:
         await self._asked.drain()
 
     async def _send(self, questions: list[Question]) -> list[Row]:
+        metrics.lookup_batches.add()
+        metrics.lookup_rows.add(by=len(questions))
         asked = orjson.dumps([question.as_json() for question in questions])
         statement = _REVISIONS
         for question in questions:

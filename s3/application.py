@@ -28,6 +28,7 @@ class Application:
         self._gateway: Gateway | None = None
         self._store: Store | None = None
         self._counting: asyncio.Task[None] | None = None
+        self._settings: Config | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         assert self._gateway is not None
@@ -39,6 +40,7 @@ class Application:
         self._store = await Store.open(settings)
         wants_log = settings.s3.access_log and settings.logs.level in ("debug", "info")
         self._gateway = Gateway(settings, self._store, AccessLog() if wants_log else None)
+        self._settings = settings
         self._counting = asyncio.create_task(_write_metrics(settings))
         # What is here now stays: the collector need not look at it again for each request.
         gc.collect()
@@ -53,16 +55,21 @@ class Application:
             await self._gateway.close()
         if self._store is not None:
             await self._store.close()
+        if self._settings is not None:
+            _write(self._settings)  # what was counted since the last time, sealing included
 
 
 async def _write_metrics(settings: Config) -> None:
-    directory = settings.home / "run" / "metrics"
     while True:
         await asyncio.sleep(settings.metrics.write_every_s)
-        try:
-            metrics.write(directory, "gateway")
-        except OSError as why:
-            log.warning("metrics cannot be written", extra={"why": str(why)})
+        _write(settings)
+
+
+def _write(settings: Config) -> None:
+    try:
+        metrics.write(settings.home / "run" / "metrics", "gateway")
+    except OSError as why:
+        log.warning("metrics cannot be written", extra={"why": str(why)})
 
 
 app = Application()

@@ -99,6 +99,7 @@ class Gateway:
                 if self._inflight > self._inflight_cap:
                     metrics.rate_rejected.add()
                     raise SlowDown()
+                metrics.rate_accepted.add()
                 self._aim(call)
                 await self._gate.admit(call, self._store, repeated)
                 incoming = self._intake.incoming(call, receive)

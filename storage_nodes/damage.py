@@ -11,7 +11,7 @@ from uuid import UUID
 
 import psycopg
 
-from core import clock
+from core import clock, metrics
 from core.errors import StoreError
 
 log = logging.getLogger(__name__)
@@ -54,6 +54,7 @@ class Damage:
         if self.is_known(segment_id, epoch, index):
             return
         self.pass_over(segment_id, epoch, index)
+        metrics.shards_noticed.add((state,))
         log.warning("shard %s.%d.%d is %s", segment_id.hex, epoch, index, state)
         task = asyncio.create_task(self._tell(segment_id, epoch, index, state))
         self._telling.add(task)

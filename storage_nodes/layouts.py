@@ -13,6 +13,8 @@ from uuid import UUID
 
 from django.db import connection
 
+from core import metrics
+
 # Longer than any attempt lives: jobs have a time limit.
 INTENT_S = 3600.0
 
@@ -78,7 +80,10 @@ def leases_run_out(limit: int) -> list[tuple[UUID, int]]:
 
 def seal(segment_id: UUID, epoch: int) -> bool:
     """Close an open segment to commits, whoever owned it; encode is owed with it."""
-    return bool(_one("SELECT segment_seal(%s, %s, NULL, NULL, NULL)", segment_id, epoch))
+    is_sealed = bool(_one("SELECT segment_seal(%s, %s, NULL, NULL, NULL)", segment_id, epoch))
+    if is_sealed:
+        metrics.segments_sealed.add(("lease",))
+    return is_sealed
 
 
 def begin_layout(row: SegmentRow, drives: Sequence[int]) -> int | None:
@@ -150,7 +155,10 @@ def known_damage(row: SegmentRow) -> dict[int, str]:
 
 def noticed(row: SegmentRow, index: int, state: str) -> bool:
     """A shard was found missing or corrupt: its repair is owed."""
-    return bool(_one("SELECT segment_noticed(%s, %s, %s, %s)", row.id, row.epoch, index, state))
+    is_owed = bool(_one("SELECT segment_noticed(%s, %s, %s, %s)", row.id, row.epoch, index, state))
+    if is_owed:
+        metrics.shards_noticed.add((state,))
+    return is_owed
 
 
 def begin_shard(row: SegmentRow, index: int, drive: int) -> bool:

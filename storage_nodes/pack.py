@@ -17,7 +17,7 @@ from mmap import MAP_ANONYMOUS, MAP_POPULATE, MAP_PRIVATE, mmap
 from typing import Protocol
 from uuid import UUID
 
-from core import clock
+from core import clock, metrics
 from core.errors import QuorumNotMet, SegmentClosed
 from core.failpoints import declare
 from storage_nodes.located import Stored
@@ -77,6 +77,7 @@ class Pack:
         self.size = 0  # up to the end of the last group that was answered
         self.unsettled = 0  # answered appends whose commit is still to come
         self.is_closing = False
+        self.why = ""  # it was closed
         self._quorum = quorum
         self._capacity = capacity
         self._lag_s = lag_s
@@ -138,11 +139,11 @@ class Pack:
             self._pump()
         return answer
 
-    def close(self) -> None:
+    def close(self, why: str) -> None:
         """Take no more. What was sent is still answered; what was only gathered is refused."""
         if self.is_closing:
             return
-        self.is_closing = True
+        self.is_closing, self.why = True, why
         for answer, *_ in self._gathered:
             if not answer.done():
                 answer.set_exception(SegmentClosed(segment=self.segment_id))
@@ -268,10 +269,11 @@ class Pack:
         self.unsettled -= 1
         self._check_quiet()
 
-    def _drop(self, copy: PackCopy, why: str) -> None:
+    def _drop(self, copy: PackCopy, why: str, kind: str = "failed") -> None:
+        metrics.copies_closed.add((kind,))
         copy.close()
         self._on_bad_drive(copy.drive_id, why)
-        self.close()
+        self.close("copies")
         self._give_up_hopeless()
         self._check_quiet()
 
@@ -296,7 +298,7 @@ class Pack:
         now = clock.monotonic()
         for copy in self._copies:
             if copy.queue and now >= self._due(copy.queue[0]):
-                self._drop(copy, f"behind the others for {self._lag_s} s")
+                self._drop(copy, f"behind the others for {self._lag_s} s", "slow")
         self._watch_lag()
 
     def _due(self, group: Group) -> float:

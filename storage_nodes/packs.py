@@ -17,7 +17,7 @@ from uuid import UUID
 
 import psycopg
 
-from core import clock
+from core import clock, metrics
 from core.config import Packing
 from core.errors import (
     NotEnoughDrives,
@@ -127,7 +127,7 @@ class Packs:
                     _settle(answer.result())
                 raise
             except (SegmentClosed, QuorumNotMet):
-                pack.close()  # it has too few copies for this append: the next may have more
+                pack.close("copies")  # too few for this append: the next may have more
                 if attempt == ATTEMPTS:
                     raise
                 continue
@@ -147,7 +147,7 @@ class Packs:
             if not is_ours and pack in self._live and not pack.is_closing:
                 log.warning("pack segment %s is no longer ours", pack.segment_id)
                 self._live.discard(pack)
-                pack.close()
+                pack.close("lost")
 
     def refused(self, segment_id: UUID) -> None:
         """A commit was refused because of this segment: somebody else has sealed it."""
@@ -155,7 +155,7 @@ class Packs:
             if pack.segment_id == segment_id and not pack.is_closing:
                 log.warning("pack segment %s takes no commit any more", segment_id)
                 self._live.discard(pack)
-                pack.close()
+                pack.close("lost")
                 return
 
     def seal_due(self) -> None:
@@ -168,7 +168,7 @@ class Packs:
             age = now - pack.opened_at
             enough = pack.used >= self._settings.seal_min_bytes
             if age >= self._settings.open_max_s or (enough and age >= self._settings.seal_after_s):
-                pack.close()
+                pack.close("due")
 
     async def close(self) -> None:
         """Seal everything that is open: what a clean stop owes."""
@@ -178,7 +178,7 @@ class Packs:
                 await asyncio.wait([lane.opening])
             for pack in (lane.spare, lane.pack):
                 if pack is not None:
-                    pack.close()
+                    pack.close("stop")
         while self._sealing:
             await asyncio.wait(set(self._sealing))
 
@@ -191,7 +191,7 @@ class Packs:
             if pack is not None:
                 if pack.takes(length):
                     return pack
-                pack.close()  # the spare, if there is one, takes its place
+                pack.close("full")  # the spare, if there is one, takes its place
                 continue
             if lane.opening is None:
                 self._open_soon(lane, policy_name, quorum)
@@ -326,7 +326,8 @@ class Packs:
         """
         for _ in range(_SEAL_ATTEMPTS):
             try:
-                await self._rows.seal(pack.segment_id, pack.epoch, pack.size, pack.confirmed)
+                if await self._rows.seal(pack.segment_id, pack.epoch, pack.size, pack.confirmed):
+                    metrics.segments_sealed.add((pack.why,))
             except (StoreError, psycopg.Error) as why:
                 log.warning("segment %s was not sealed: %s", pack.segment_id, why)
                 await asyncio.sleep(_RETRY_S)

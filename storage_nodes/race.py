@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import TypeVar
 
+from core import metrics
 from core.errors import NotEnoughShards, StaleEpoch, StoreError
 
 Key = TypeVar("Key")
@@ -83,6 +84,8 @@ async def first_answers(
             )
             if not done:
                 may_hedge = start()
+                if may_hedge:
+                    metrics.hedged_reads.add()
                 if pace is not None:
                     pace.late()
             for task in done:

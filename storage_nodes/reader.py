@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from time import perf_counter
 
+from core import metrics
 from core.errors import NotEnoughShards, ShardCorrupt, StaleEpoch, StoreError
 from storage_nodes.damage import SLOW_S, Damage
 from storage_nodes.located import Located
@@ -115,6 +116,8 @@ class Reader:
         began = perf_counter()
         done, late = await asyncio.wait(opening, timeout=self._open_pace.hedge_s)
         self._open_pace.add(perf_counter() - began)
+        if late:
+            metrics.hedged_reads.add()
         for task in late:
             self._open_pace.late()
             task.cancel()
@@ -200,6 +203,8 @@ class Reader:
             task = asyncio.create_task(self.read_thoroughly(located, start, stop))
             self._cold[key] = task
             task.add_done_callback(lambda done: self._was_read(key, done))
+        else:
+            metrics.coalesced.add()
         return await asyncio.shield(task)
 
     def _was_read(self, key: _ReadKey, task: "asyncio.Task[bytes]") -> None:

@@ -14,6 +14,7 @@ from time import perf_counter
 from typing import Protocol
 from uuid import UUID
 
+from core import metrics
 from core.errors import (
     NotEnoughShards,
     ShardCorrupt,
@@ -161,9 +162,12 @@ class Window:
             turn = 1 if self._is_known(index) else 0
             attempts.insert(turn, ("read", lambda: self._range(index, first, last)))
         answers = await first_answers(1, attempts, pace=self._pace)
-        if "decoded" in answers and not self._is_known(index):
-            # It did not fail, it was slow: the next ranges need not wait to learn that.
-            self._damage.pass_over(self.located.segment_id, self.located.epoch, index, for_s=SLOW_S)
+        if "decoded" in answers:
+            metrics.decoded_reads.add()
+            if not self._is_known(index):
+                # It did not fail, it was slow: the next ranges need not wait to learn that.
+                located = self.located
+                self._damage.pass_over(located.segment_id, located.epoch, index, for_s=SLOW_S)
         return next(iter(answers.values()))
 
     async def _decoded(self, lost: int, first: int, last: int) -> bytes:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,10 +16,12 @@ from uuid import UUID
 from celery import Task, current_app, shared_task
 from django.db import close_old_connections
 
-from core import clock, metrics
+from core import metrics
 from core.config import config
 from jobs.catalogue import FAMILIES, Family
 from workers.runner import run_job
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +45,12 @@ def _task(family: Family) -> Task:
     return run
 
 
-_written = 0.0
-
-
 def _write_metrics() -> None:
-    global _written
-    now, settings = clock.monotonic(), config()
-    if now - _written >= settings.metrics.write_every_s:
-        _written = now
-        metrics.write(settings.home / "run" / "metrics", "worker")
+    """After every job: nobody knows when the next one comes, or whether this process sees it."""
+    try:
+        metrics.write(config().home / "run" / "metrics", "worker")
+    except OSError as why:
+        log.warning("metrics cannot be written", extra={"why": str(why)})
 
 
 TASKS: dict[str, Task] = {family.name: _task(family) for family in FAMILIES.values()}

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from itertools import count
 from pathlib import Path
 
 import orjson
 import pytest
 
-from core import metrics
-from core.metrics import COUNTER, GAUGE, HISTOGRAM, Metric
+from core import clock, metrics
+from core.metrics import COUNTER, FRESH_S, GAUGE, HISTOGRAM, STATE, Metric
+from tests.support.repository import REPOSITORY
 
 _numbers = count()
 
@@ -31,12 +37,19 @@ def clean() -> Iterator[None]:
 pytestmark = pytest.mark.usefixtures("clean")
 
 
-# No process ever has this id: Linux ends at 2 ** 22.
-NOBODY = 99_999_999
+def leave_behind(directory: Path, numbers: dict[str, list[object]], name: str = "node-1") -> Path:
+    """What a process has written down."""
+    written = directory / f"{name}.json"
+    written.write_bytes(orjson.dumps(numbers))
+    return written
 
 
-def leave_behind(directory: Path, pid: int, numbers: dict[str, list[object]]) -> None:
-    (directory / f"node-{pid}.json").write_bytes(orjson.dumps(numbers))
+@contextmanager
+def living(directory: Path, numbers: dict[str, list[object]], name: str) -> Iterator[Path]:
+    """A process that has written this down and lives."""
+    with (directory / f"{name}.alive").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield leave_behind(directory, numbers, name)
 
 
 def test_a_counter_is_shown_with_its_labels(tmp_path: Path) -> None:
@@ -65,14 +78,14 @@ def test_processes_are_summed(tmp_path: Path) -> None:
     metric = make(COUNTER)
     metric.add(by=2)
     metrics.write(tmp_path, "gateway")
-    leave_behind(tmp_path, os.getpid(), {metric.name: [[[], 5]]})
 
-    assert f"{metric.name} 7\n" in metrics.exposition(tmp_path)
+    with living(tmp_path, {metric.name: [[[], 5]]}, "node-1"):
+        assert f"{metric.name} 7\n" in metrics.exposition(tmp_path)
 
 
 def test_what_an_ended_process_counted_is_kept(tmp_path: Path) -> None:
     metric = make(COUNTER)
-    leave_behind(tmp_path, NOBODY, {metric.name: [[[], 5]]})
+    leave_behind(tmp_path, {metric.name: [[[], 5]]})
 
     first, second = metrics.exposition(tmp_path), metrics.exposition(tmp_path)
 
@@ -83,9 +96,107 @@ def test_what_an_ended_process_counted_is_kept(tmp_path: Path) -> None:
 
 def test_an_ended_process_holds_nothing_any_more(tmp_path: Path) -> None:
     metric = make(GAUGE)
-    leave_behind(tmp_path, NOBODY, {metric.name: [[[], 5]]})
+    leave_behind(tmp_path, {metric.name: [[[], 5]]})
 
     assert f"{metric.name} 5" not in metrics.exposition(tmp_path)
+
+
+def test_a_process_that_writes_is_not_taken_for_an_ended_one(tmp_path: Path) -> None:
+    metric = make(COUNTER)
+    for _ in range(3):
+        metric.add()
+        metrics.write(tmp_path, "gateway")
+        metrics.exposition(tmp_path)
+
+    assert f"{metric.name} 3\n" in metrics.exposition(tmp_path)
+    assert not (tmp_path / "retired.json").exists()
+
+
+def test_a_process_in_another_container_with_the_same_id_is_another(tmp_path: Path) -> None:
+    metric = make(COUNTER)
+    metric.add(by=2)
+    metrics.write(tmp_path, "worker")
+
+    with living(tmp_path, {metric.name: [[[], 5]]}, f"worker-{os.getpid()}-0"):
+        assert f"{metric.name} 7\n" in metrics.exposition(tmp_path)
+
+
+def test_a_process_that_was_killed_is_folded_and_its_files_go(tmp_path: Path) -> None:
+    code = (
+        "import os, sys; from pathlib import Path; from core import metrics;"
+        " metrics.commit_batches.add(by=5); metrics.write(Path(sys.argv[1]), 'gateway');"
+        " os.kill(os.getpid(), 9)"
+    )
+    killed = subprocess.run([sys.executable, "-c", code, str(tmp_path)], cwd=REPOSITORY)
+
+    assert killed.returncode == -signal.SIGKILL
+    assert "objstore_commit_batches_total 5\n" in metrics.exposition(tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"retired.json", "lock"}
+
+
+def test_a_process_whose_files_were_taken_away_writes_them_anew(tmp_path: Path) -> None:
+    metric = make(COUNTER)
+    metric.add()
+    metrics.write(tmp_path, "gateway")
+    for path in tmp_path.iterdir():
+        path.unlink()
+    metrics.write(tmp_path, "gateway")
+
+    metrics.exposition(tmp_path)
+
+    assert f"{metric.name} 1\n" in metrics.exposition(tmp_path)
+
+
+def test_a_gauge_of_each_process_is_summed(tmp_path: Path) -> None:
+    metric = make(GAUGE)
+    one, other = {metric.name: [[[], 5]]}, {metric.name: [[[], 7]]}
+
+    with living(tmp_path, one, "gateway-1"), living(tmp_path, other, "gateway-2"):
+        assert f"{metric.name} 12\n" in metrics.exposition(tmp_path)
+
+
+def test_what_every_process_measures_alike_is_the_word_of_the_last(tmp_path: Path) -> None:
+    metric = make(STATE, "drive")
+    older = {metric.name: [[["1"], 5], [["2"], 6]]}
+    newer = {metric.name: [[["1"], 7]]}
+
+    with living(tmp_path, older, "b") as path, living(tmp_path, newer, "a"):
+        os.utime(path, (clock.timestamp() - 5,) * 2)
+        shown = metrics.exposition(tmp_path)
+
+    assert f"# TYPE {metric.name} gauge\n" in shown
+    assert [line for line in shown.splitlines() if line.startswith(f"{metric.name}{{")] == [
+        f'{metric.name}{{drive="1"}} 7'
+    ]
+
+
+def test_what_nobody_has_measured_for_long_is_not_shown(tmp_path: Path) -> None:
+    state, counter = make(STATE), make(COUNTER)
+
+    with living(tmp_path, {state.name: [[[], 5]], counter.name: [[[], 6]]}, "a") as path:
+        os.utime(path, (clock.timestamp() - FRESH_S - 1,) * 2)
+        shown = metrics.exposition(tmp_path)
+
+    assert f"{state.name} 5" not in shown
+    assert f"{counter.name} 6\n" in shown
+
+
+def test_what_another_version_counted_otherwise_is_passed_over(tmp_path: Path) -> None:
+    counter, histogram = make(COUNTER), make(HISTOGRAM)
+    leave_behind(
+        tmp_path,
+        {
+            counter.name: [[["a"], 5], [[], 6]],
+            histogram.name: [[[], [1, 2, 3.0]]],
+            "of_another_version": [[[], 1]],
+        },
+    )
+
+    shown = metrics.exposition(tmp_path)
+
+    assert f"{counter.name} 6\n" in shown
+    assert f"{histogram.name}_count" not in shown
+    assert "of_another_version" not in shown
 
 
 def test_label_values_are_escaped(tmp_path: Path) -> None:

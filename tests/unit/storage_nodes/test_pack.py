@@ -344,7 +344,7 @@ async def test_an_empty_pack_takes_what_fills_it(time: FakeClock) -> None:
 
 async def test_a_closed_pack_is_quiet_once_its_commits_are_settled(bench: Bench) -> None:
     result = await stored(bench.append(b"x"))
-    bench.pack.close()
+    bench.pack.close("stop")
     waiting = asyncio.create_task(bench.pack.quiet(3600))
     await until(lambda: bench.pack.confirmed == [4096] * 3)
     assert not waiting.done()
@@ -370,7 +370,7 @@ async def test_a_pack_that_closes_refuses_only_what_was_not_sent(bench: Bench) -
     sent = bench.append(b"sent")
     await until(lambda: bench.writes(1) == 1)
     gathered = bench.append(b"gathered")
-    bench.pack.close()
+    bench.pack.close("stop")
     bench.release(1, 2, 3)
 
     with pytest.raises(SegmentClosed):
@@ -420,7 +420,7 @@ async def test_an_append_nobody_answers_is_refused_when_the_files_are_closed(
     bench.hold(2, 3)
     answer = bench.append(b"x")
     await until(lambda: bench.writes(3) == 1)
-    bench.pack.close()
+    bench.pack.close("stop")
     closing = asyncio.create_task(bench.pack.close_files())
 
     with pytest.raises(QuorumNotMet):
