@@ -7,19 +7,22 @@ hand.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from django.db import connection
 
+from core import failpoints
 from core.names import new_id
 from storage_nodes.pack_format import SegmentRecords, aligned
 from storage_nodes.shard_file import HEADER_SIZE, ShardHeader
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
 from storage_nodes.stores.memory import MemoryShardStore
+from workers import storage as worker_storage
 
 CLUSTER = UUID(int=7)
 
@@ -88,6 +91,20 @@ class MemoryStorage:
         return {(n, str(name)) for n, store in self.everything.items() for name in store.shards}
 
 
+@contextmanager
+def installed() -> Iterator[MemoryStorage]:
+    """Drives in memory, as those that background work in this process uses. Failpoints armed
+    meanwhile are not afterwards.
+    """
+    made = MemoryStorage()
+    worker_storage.install(made)
+    try:
+        yield made
+    finally:
+        worker_storage.install(None)
+        failpoints.arm("")
+
+
 class SealedPack:
     """A sealed pack segment with rows, copies and extents."""
 
@@ -146,6 +163,12 @@ class SealedPack:
 
     def spoil(self, storage: MemoryStorage, copy: int, place: int = 100) -> None:
         storage.file(self.drives[copy], self.id, 1, copy)[HEADER_SIZE + place] ^= 1
+
+
+def big(storage: MemoryStorage, seed: int = 1) -> SealedPack:
+    """A sealed segment of a dozen objects, large enough to be coded alone."""
+    lengths = [random.Random(seed).randrange(1, 200_000) for _ in range(12)]
+    return SealedPack(storage, lengths, seed=seed)
 
 
 def forget(version: UUID) -> None:

@@ -22,33 +22,11 @@ from objects.found import DATA, NONE
 from storage_nodes.node.identity import FORMAT, IDENTITY
 from tenants import accounts, credentials
 from tests.support.drives import CLUSTER, MemoryStorage
-from tests.support.local_store import wait_for
+from tests.support.journals import copy_changes
 from tests.support.namespace import Namespace
-from workers import journal, usage
+from tests.support.work import perform
+from workers import usage
 from workers.journal import SNAPSHOT
-
-
-class Claim:
-    """A claim that is never lost."""
-
-    job_id = UUID(int=1)
-
-    def check(self) -> None:
-        return
-
-
-def copy_changes(subject: str = "") -> None:
-    """One round of the journal, once nothing older runs on the server that tests share."""
-    wait_for(
-        lambda: (
-            not queries.rows(
-                "SELECT 1 FROM change WHERE xid >= pg_snapshot_xmin(pg_current_snapshot()) LIMIT 1"
-            )
-        ),
-        "older transactions to end",
-    )
-    for _ in journal.journal(subject, None, Claim()):  # type: ignore[arg-type]
-        pass
 
 
 def take_snapshot() -> None:
@@ -62,8 +40,7 @@ def take_snapshot() -> None:
 
 def fold_usage() -> None:
     """Usage as it is when no delta waits."""
-    for _ in usage.usage("", None, Claim()):  # type: ignore[arg-type]
-        pass
+    perform(usage.usage)
 
 
 def register(storage: MemoryStorage, zones: int = 3) -> None:

@@ -14,20 +14,18 @@ from objstore_site.rebuild.rebuilding import rebuild
 from objstore_site.rebuild.report import Report
 from storage_nodes.shard_name import JournalName
 from tests.support import session
-from tests.support.drives import MemoryStorage
+from tests.support.drives import MemoryStorage, installed
+from tests.support.journals import begin, copy_changes
 from tests.support.namespace import Namespace, namespace
 from tests.support.rebuilding import (
     Story,
     configure,
-    copy_changes,
     fold_usage,
     register,
     spill,
     take_snapshot,
 )
 from tests.support.tables import rows
-from workers import storage as worker_storage
-from workers.journal import SNAPSHOT
 
 
 class Source:
@@ -106,15 +104,14 @@ def source_and_target(blocker: session.Blocker, below: Path) -> Iterator[Source]
     """Django and the workers use the source; its history has begun."""
     run = session.current()
     with run.fresh_database(blocker) as target, run.fresh_database(blocker) as url:
-        storage = MemoryStorage()
-        worker_storage.install(storage)
-        with configuration.override(nodes={"key_file": below / "node.key"}):
+        with (
+            installed() as storage,
+            configuration.override(nodes={"key_file": below / "node.key"}),
+        ):
             register(storage)
-            copy_changes()
-            copy_changes(SNAPSHOT)
+            begin()
             made = Source(url, target, storage, below / "drives")
             try:
                 yield made
             finally:
                 made.close()
-                worker_storage.install(None)

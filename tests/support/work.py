@@ -1,4 +1,4 @@
-"""Families of work made up for one test, and the rows they leave."""
+"""Families of work made up for one test, the rows they leave, and work done by hand."""
 
 from __future__ import annotations
 
@@ -13,6 +13,27 @@ from jobs.catalogue import FAMILIES, Family
 from jobs.enqueue import enqueue
 from jobs.models import Job
 from workers.registry import HANDLERS, Handler, handles
+
+
+class Claim:
+    """A claim that is never lost."""
+
+    job_id = UUID(int=1)
+
+    def check(self) -> None:
+        return
+
+
+def perform(handler: Handler, subject: object = "") -> None:
+    """One job of a family, from its beginning to its end."""
+    for _ in handler(str(subject), None, Claim()):  # type: ignore[arg-type]
+        pass
+
+
+def rounds_of(handler: Handler, number: int) -> None:
+    """That many jobs of a family, one after the other."""
+    for _ in range(number):
+        perform(handler)
 
 
 @contextmanager

@@ -31,8 +31,8 @@ from storage_nodes.node.identity import FORMAT, IDENTITY
 from storage_nodes.shard_name import JournalName
 from tenants import accounts
 from tests.support import session
+from tests.support.journals import copy_changes
 from tests.support.rebuilding import (
-    copy_changes,
     spill,
     take_snapshot,
 )

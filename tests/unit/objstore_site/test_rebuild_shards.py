@@ -17,8 +17,9 @@ from storage_nodes.shard_file import ShardHeader
 from storage_nodes.shard_name import ShardName
 from tests.support import session
 from tests.support.drives import CLUSTER, SealedPack
-from tests.support.rebuilding import Claim, copy_changes
+from tests.support.journals import copy_changes
 from tests.support.rebuilt import Source, source_and_target
+from tests.support.work import perform
 from workers.encode import encode
 
 
@@ -34,11 +35,6 @@ def pack(source: Source) -> SealedPack:
     made = SealedPack(source.storage, [5000, 70_000])
     copy_changes()
     return made
-
-
-def code(pack: SealedPack) -> None:
-    for _ in encode(str(pack.id), None, Claim()):  # type: ignore[arg-type]
-        pass
 
 
 def row(source: Source, segment: UUID) -> tuple[str, str, int, list[int], int]:
@@ -135,7 +131,7 @@ def test_a_shard_in_the_trash_that_is_needed_comes_back(source: Source, pack: Se
 def test_the_layout_of_the_lost_seconds_is_taken_when_the_older_one_is_gone(
     source: Source, pack: SealedPack
 ) -> None:
-    code(pack)
+    perform(encode, pack.id)
     coded = queries.rows("SELECT epoch, drives, size FROM segment WHERE id = %(i)s", i=pack.id)[0]
     for drive in (1, 2, 3):
         for index in range(3):
@@ -149,7 +145,7 @@ def test_the_layout_of_the_lost_seconds_is_taken_when_the_older_one_is_gone(
 
 
 def test_an_encoding_that_never_took_over_is_not_taken(source: Source, pack: SealedPack) -> None:
-    code(pack)
+    perform(encode, pack.id)
 
     source.rebuild()
 

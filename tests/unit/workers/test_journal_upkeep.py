@@ -1,0 +1,174 @@
+"""The upkeep of the journal: copies put back, snapshots, needless files and days dropped, new
+histories.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from core.errors import QuorumNotMet
+from jobs import queries
+from storage_nodes.shard_name import JournalName
+from tests.support.drives import MemoryStorage
+from tests.support.journals import (
+    begin,
+    change,
+    copy_changes,
+    files,
+    kinds,
+    reached,
+)
+from workers import journal
+from workers.journal import SNAPSHOT
+
+
+def test_a_failing_drive_is_left_out_and_made_up_for(drives: MemoryStorage) -> None:
+    begin()
+    [holder, *_] = [n for n, store in drives.everything.items() if store.shards]
+    drives.everything[holder].fenced = True
+    change()
+    copy_changes()
+    [name, *_] = files(drives)
+    assert len(files(drives)[name]) == 3
+
+    drives.only_reads(holder)
+    queries.changed("UPDATE journal_state SET tended = NULL")
+    copy_changes()
+
+    assert [len(copies) for copies in files(drives).values()] == [4]
+
+
+def test_too_few_drives_write_nothing_that_counts(drives: MemoryStorage) -> None:
+    begin()
+    change()
+    before = reached()
+    for store in list(drives.everything.values())[2:]:
+        store.fenced = True
+
+    with pytest.raises(QuorumNotMet):
+        copy_changes()
+
+    assert reached() == before
+
+
+def test_a_lost_drives_copies_are_put_elsewhere(drives: MemoryStorage) -> None:
+    begin()
+    change()
+    copy_changes()
+    [holder, *_] = [n for n, store in drives.everything.items() if store.shards]
+    drives.lose(holder)
+    queries.changed("UPDATE journal_state SET tended = NULL")
+    copy_changes()
+
+    copies = [*files(drives).values(), *files(drives, "snap").values()]
+    assert [len(each) for each in copies] == [4, 4]
+    assert all(len(set(each)) == 1 for each in copies)
+
+
+def test_a_damaged_copy_is_never_the_source_of_another(drives: MemoryStorage) -> None:
+    begin()
+    change()
+    copy_changes()
+    [first, second, *_] = [n for n, store in drives.everything.items() if store.shards]
+    for name, held in drives.everything[first].shards.items():
+        if isinstance(name, JournalName):
+            held[200] ^= 1
+    drives.lose(second)
+    queries.changed("UPDATE journal_state SET tended = NULL")
+    copy_changes()
+
+    [copies] = files(drives).values()
+    assert len(copies) == 4
+    assert sorted(copies.count(each) for each in set(copies)) == [1, 3]
+
+
+def test_a_snapshot_is_owed_when_the_files_have_grown(
+    drives: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin()
+    monkeypatch.setattr(journal, "LEAST_BYTES", 1)
+    change(number=2000)
+    copy_changes()
+
+    assert queries.rows("SELECT subject FROM job WHERE family = 'journal'") == [(SNAPSHOT,)]
+
+
+def test_what_the_second_newest_snapshot_made_needless_is_trashed(
+    drives: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(journal, "LEAST_BYTES", 1)
+    monkeypatch.setattr(journal, "_snapshot_is_due", lambda known: known.segments > 0)
+    begin()
+    change("oldest")
+    for kind in ("old", "new", "newest"):
+        copy_changes()
+        copy_changes(SNAPSHOT)
+        change(kind)
+    queries.changed("UPDATE journal_state SET tended = NULL")
+    copy_changes()
+
+    assert len(files(drives, "snap")) == 2
+    second = min(files(drives, "snap")).number
+    assert all(name.number > second for name in files(drives))
+    assert set(kinds(drives)) == {"new", "newest"}
+
+
+def test_a_database_put_back_begins_a_history_of_its_own(drives: MemoryStorage) -> None:
+    begin()
+    for _ in range(3):
+        change()
+        copy_changes()
+    newest = max(files(drives)).number
+    lineage = queries.rows("SELECT lineage FROM journal_state")
+    queries.changed("UPDATE journal_state SET number = 1, tended = NULL")
+    copy_changes()
+    begin()
+
+    assert queries.rows("SELECT lineage FROM journal_state") != lineage
+    assert max(files(drives, "snap")).number > newest
+
+
+def test_a_restored_backup_begins_a_history_of_its_own(drives: MemoryStorage) -> None:
+    begin()
+    queries.changed("UPDATE journal_state SET origin = 'another timeline'")
+    copy_changes()
+
+    assert queries.rows("SELECT snapshot FROM journal_state") == [(None,)]
+
+
+def days(database: str) -> set[str]:
+    return {
+        row[0]
+        for row in queries.rows(
+            "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'change'::regclass"
+        )
+    }
+
+
+def test_days_go_only_when_all_their_changes_are_on_drives(
+    database: str, drives: MemoryStorage
+) -> None:
+    begin()
+    for day in ("2020-01-01", "2020-01-02"):
+        name = f"change_{day.replace('-', '')}"
+        queries.changed(
+            f"CREATE TABLE {name} PARTITION OF change FOR VALUES"
+            f" FROM ('{day}') TO (date '{day}' + 1)"
+        )
+    queries.changed("INSERT INTO change (kind, at) VALUES ('copied', '2020-01-01')")
+    queries.changed("UPDATE journal_state SET tended = now()")
+    copy_changes()
+    queries.changed("INSERT INTO change (kind, at) VALUES ('new', '2020-01-02')")
+    queries.rows("SELECT journal_drop_covered(3)")
+
+    assert "change_20200101" not in days(database)
+    assert "change_20200102" in days(database)
+
+
+def test_no_day_goes_before_the_journal_began(database: str) -> None:
+    queries.changed(
+        "CREATE TABLE change_20200101 PARTITION OF change"
+        " FOR VALUES FROM ('2020-01-01') TO ('2020-01-02')"
+    )
+
+    assert queries.rows("SELECT journal_drop_covered(3)") == [(0,)]
