@@ -5,9 +5,9 @@ import hashlib
 import pytest
 
 from tests.s3.refusals import refused
+from tests.s3.uploads import PART, upload_of
 
 ALL = ["ETag", "Checksum", "ObjectParts", "StorageClass", "ObjectSize"]
-PART = 5 << 20
 
 
 def attributes(s3, bucket: str, *names: str, **options) -> dict:
@@ -114,14 +114,7 @@ def test_what_is_missing_is_said(s3, versioned) -> None:
 
 
 def test_a_page_of_no_parts_is_not_cut_off(s3, bucket) -> None:
-    upload = s3.create_multipart_upload(Bucket=bucket, Key="a")["UploadId"]
-    etag = s3.upload_part(Bucket=bucket, Key="a", UploadId=upload, PartNumber=1, Body=b"")["ETag"]
-    s3.complete_multipart_upload(
-        Bucket=bucket,
-        Key="a",
-        UploadId=upload,
-        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]},
-    )
+    upload_of(s3, bucket, b"")
 
     shown = attributes(s3, bucket, "ObjectParts", MaxParts=0)["ObjectParts"]
 

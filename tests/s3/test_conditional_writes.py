@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 import pytest
 from botocore.exceptions import ClientError
 
+from tests.s3.objects import body_of
 from tests.s3.refusals import refused
 
 PAST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -13,10 +14,6 @@ PAST = datetime(2000, 1, 1, tzinfo=UTC)
 
 def put(s3, bucket: str, body: bytes = b"x", **conditions) -> str:
     return s3.put_object(Bucket=bucket, Key="a", Body=body, **conditions)["ETag"]
-
-
-def body_of(s3, bucket: str) -> bytes:
-    return s3.get_object(Bucket=bucket, Key="a")["Body"].read()
 
 
 def test_create_only_succeeds_once(s3, bucket) -> None:

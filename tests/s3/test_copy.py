@@ -4,9 +4,10 @@ from datetime import UTC, datetime
 
 import pytest
 
+from tests.s3.objects import body_of
 from tests.s3.refusals import refused
+from tests.s3.uploads import PART, upload_of
 
-PART = 5 << 20
 PAST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
@@ -17,10 +18,6 @@ def source(bucket: str, key: str = "a", **more: str) -> dict:
 def copy(s3, bucket: str, key: str = "b", **options) -> dict:
     options.setdefault("CopySource", source(bucket))
     return s3.copy_object(Bucket=bucket, Key=key, **options)
-
-
-def body_of(s3, bucket: str, key: str = "b") -> bytes:
-    return s3.get_object(Bucket=bucket, Key=key)["Body"].read()
 
 
 @pytest.fixture
@@ -46,7 +43,7 @@ def test_a_copy_keeps_content_type_and_metadata(s3, filled) -> None:
     shown = s3.head_object(Bucket=filled, Key="b")
     assert (shown["ContentType"], shown["Metadata"]) == ("text/plain", {"colour": "blue"})
     assert (shown["ETag"], shown["LastModified"]) == (result["ETag"], result["LastModified"])
-    assert body_of(s3, filled) == b"content"
+    assert body_of(s3, filled, "b") == b"content"
 
 
 def test_a_copy_does_not_keep_list_class_and_redirect(s3, filled) -> None:
@@ -101,24 +98,15 @@ def test_a_copy_of_any_size_outlives_its_source(s3, bucket, size: int) -> None:
     copy(s3, bucket)
     s3.delete_object(Bucket=bucket, Key="a")
 
-    assert body_of(s3, bucket) == content
+    assert body_of(s3, bucket, "b") == content
 
 
 def test_a_multipart_object_is_copied(s3, bucket) -> None:
-    upload = s3.create_multipart_upload(Bucket=bucket, Key="a", ContentType="a/b")["UploadId"]
-    parts = []
-    for number, body in ((1, b"a" * PART), (2, b"b" * 10)):
-        etag = s3.upload_part(
-            Bucket=bucket, Key="a", UploadId=upload, PartNumber=number, Body=body
-        )["ETag"]
-        parts.append({"PartNumber": number, "ETag": etag})
-    s3.complete_multipart_upload(
-        Bucket=bucket, Key="a", UploadId=upload, MultipartUpload={"Parts": parts}
-    )
+    upload_of(s3, bucket, b"a" * PART, b"b" * 10, ContentType="a/b")
 
     copy(s3, bucket)
 
-    assert body_of(s3, bucket) == b"a" * PART + b"b" * 10
+    assert body_of(s3, bucket, "b") == b"a" * PART + b"b" * 10
     assert s3.head_object(Bucket=bucket, Key="b")["ContentType"] == "a/b"
 
 
@@ -139,7 +127,7 @@ def test_a_version_is_copied_and_named(s3, versioned) -> None:
 
     assert answer["CopySourceVersionId"] == first
     assert answer["VersionId"] != first
-    assert body_of(s3, versioned) == b"1"
+    assert body_of(s3, versioned, "b") == b"1"
 
 
 def test_an_old_version_is_restored_onto_its_key(s3, versioned) -> None:
@@ -201,7 +189,7 @@ def test_conditions_on_the_source_that_hold_let_it_pass(s3, filled) -> None:
 
     copy(s3, filled, CopySourceIfMatch=etag, CopySourceIfUnmodifiedSince=PAST)
 
-    assert body_of(s3, filled) == b"content"
+    assert body_of(s3, filled, "b") == b"content"
 
 
 def test_a_condition_on_the_target_is_judged(s3, filled) -> None:
@@ -244,13 +232,13 @@ def part_copy(s3, bucket: str, **options) -> dict:
 def test_a_part_is_a_range_of_its_source(s3, filled, asked: str, body: bytes) -> None:
     part_copy(s3, filled, CopySourceRange=asked)
 
-    assert body_of(s3, filled) == body
+    assert body_of(s3, filled, "b") == body
 
 
 def test_a_part_without_a_range_is_the_whole_source(s3, filled) -> None:
     part_copy(s3, filled)
 
-    assert body_of(s3, filled) == b"content"
+    assert body_of(s3, filled, "b") == b"content"
 
 
 def test_a_part_of_a_large_source_is_cut_right(s3, bucket) -> None:
@@ -259,7 +247,7 @@ def test_a_part_of_a_large_source_is_cut_right(s3, bucket) -> None:
 
     part_copy(s3, bucket, CopySourceRange="bytes=1000001-6999998")
 
-    assert body_of(s3, bucket) == content[1_000_001:6_999_999]
+    assert body_of(s3, bucket, "b") == content[1_000_001:6_999_999]
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import pytest
 
 from core import sigv4
+from tests.s3.objects import body_of
 from tests.s3.raw import ANSWER_WITHIN_S, Raw
 
 SIZE = 3_000_000
@@ -39,10 +40,6 @@ class SlowPut:
             answer += piece
         self.connection.close()
         return int(answer.split()[1])
-
-
-def body_of(s3, bucket: str) -> bytes:
-    return s3.get_object(Bucket=bucket, Key="a")["Body"].read()
 
 
 def test_the_write_that_finishes_last_is_kept(raw, s3, bucket) -> None:

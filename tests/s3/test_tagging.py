@@ -3,6 +3,7 @@
 import pytest
 
 from tests.s3.refusals import refused
+from tests.s3.uploads import upload_of
 
 
 def tags_of(s3, bucket: str, **options) -> list[dict]:
@@ -105,14 +106,7 @@ def test_tags_of_nothing_are_not_found(s3, bucket) -> None:
 
 
 def test_an_upload_holds_tags_for_its_object(s3, bucket) -> None:
-    upload = s3.create_multipart_upload(Bucket=bucket, Key="a", Tagging="a=1")["UploadId"]
-    etag = s3.upload_part(Bucket=bucket, Key="a", UploadId=upload, PartNumber=1, Body=b"x")["ETag"]
-    s3.complete_multipart_upload(
-        Bucket=bucket,
-        Key="a",
-        UploadId=upload,
-        MultipartUpload={"Parts": [{"PartNumber": 1, "ETag": etag}]},
-    )
+    upload_of(s3, bucket, b"x", Tagging="a=1")
 
     assert tags_of(s3, bucket) == [{"Key": "a", "Value": "1"}]
 

@@ -4,6 +4,7 @@ import concurrent.futures
 
 import pytest
 
+from tests.s3.objects import body_of
 from tests.s3.refusals import refused
 
 SUSPENDED = {"Status": "Suspended"}
@@ -16,11 +17,6 @@ def suspend(s3, bucket: str) -> None:
 
 def put(s3, bucket: str, body: bytes, key: str = "a") -> str | None:
     return s3.put_object(Bucket=bucket, Key=key, Body=body).get("VersionId")
-
-
-def body_of(s3, bucket: str, version_id: str | None = None, key: str = "a") -> bytes:
-    version = {"VersionId": version_id} if version_id else {}
-    return s3.get_object(Bucket=bucket, Key=key, **version)["Body"].read()
 
 
 def test_a_fresh_bucket_has_no_status(s3, bucket) -> None:
@@ -53,7 +49,7 @@ def test_each_put_is_a_version_of_its_own(s3, versioned) -> None:
 
     assert first != second
     assert body_of(s3, versioned) == b"2"
-    assert body_of(s3, versioned, first) == b"1"
+    assert body_of(s3, versioned, version_id=first) == b"1"
 
 
 def test_an_object_from_before_is_the_null_version(s3, bucket) -> None:
@@ -61,7 +57,7 @@ def test_an_object_from_before_is_the_null_version(s3, bucket) -> None:
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=ENABLED)
     put(s3, bucket, b"after")
 
-    assert body_of(s3, bucket, "null") == b"before"
+    assert body_of(s3, bucket, version_id="null") == b"before"
 
 
 def test_a_delete_leaves_a_marker(s3, versioned) -> None:
@@ -140,8 +136,8 @@ def test_suspended_puts_replace_the_null_version_only(s3, versioned) -> None:
     put(s3, versioned, b"2")
 
     assert body_of(s3, versioned) == b"2"
-    assert body_of(s3, versioned, "null") == b"2"
-    assert body_of(s3, versioned, kept) == b"kept"
+    assert body_of(s3, versioned, version_id="null") == b"2"
+    assert body_of(s3, versioned, version_id=kept) == b"kept"
     assert len(s3.list_object_versions(Bucket=versioned)["Versions"]) == 2
 
 
@@ -199,4 +195,4 @@ def test_an_id_of_zeros_is_no_version_and_not_the_null_one(raw, s3, bucket) -> N
 
     assert raw("GET", path).code == "NoSuchVersion"
     assert raw("DELETE", path).status == 204
-    assert body_of(s3, bucket, "null") == b"1"
+    assert body_of(s3, bucket, version_id="null") == b"1"
