@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from core.wording import counted
 from jobs.command_output import table
 
 
@@ -31,12 +32,12 @@ def drive_row(drive: dict[str, Any]) -> dict[str, Any]:
 def _promise(found: dict[str, Any]) -> list[str]:
     promise = found["tolerance"]
     losses = [
-        _count(promise["drives"], "drive"),
-        _count(promise["nodes"], "node"),
-        _count(promise["zones"], "zone"),
-        _count(promise["disks"], "physical disk"),
+        counted(promise["drives"], "drive"),
+        counted(promise["nodes"], "node"),
+        counted(promise["zones"], "zone"),
+        counted(promise["disks"], "physical disk"),
     ]
-    fresh = _count(promise["until_coded"], "drive")
+    fresh = counted(promise["until_coded"], "drive")
     return [
         f"Data written now ({promise['policy']}) survives the loss of {', '.join(losses[:-1])}",
         f"or {losses[-1]}.",
@@ -59,9 +60,9 @@ def _contents(found: dict[str, Any]) -> list[str]:
     capacity, segments = found["capacity"], found["segments"]
     count = sum(one["count"] for one in segments["states"].values())
     lines = [
-        f"{_count(capacity['disks'], 'physical disk')} of {size_text(capacity['size_bytes'])},"
+        f"{counted(capacity['disks'], 'physical disk')} of {size_text(capacity['size_bytes'])},"
         f" {size_text(capacity['free_bytes'])} free above the reserve.",
-        f"{_count(count, 'segment')}, {segments['degraded']} with fewer shards than due.",
+        f"{counted(count, 'segment')}, {segments['degraded']} with fewer shards than due.",
     ]
     if not found["observed"]["fresh"]:
         lines.append("Nobody has looked at the nodes lately: the states below may be outdated.")
@@ -78,10 +79,6 @@ def _readable(row: dict[str, Any]) -> dict[str, Any]:
 
 def _without(row: dict[str, Any], *names: str) -> dict[str, Any]:
     return {name: value for name, value in row.items() if name not in names}
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"
 
 
 def size_text(count: int) -> str:

@@ -18,6 +18,7 @@ from uuid import UUID
 from core.config import config
 from core.errors import NotEnoughShards, StoreError
 from core.failpoints import declare
+from core.wording import counted
 from jobs.catalogue import REPAIR
 from jobs.step import GiveUp, NotYet, Step
 from objects import rewrite
@@ -86,9 +87,10 @@ def _mend(row: SegmentRow, here: Storage, context: Context) -> Iterator[Step]:
             yield Step(done=done, total=total)
         SWAPPED.hit()
     if health.unknown:
-        raise NotYet(f"{len(health.unknown)} shards cannot be asked", after_s=AGAIN_AFTER_S)
+        silent = f"{counted(len(health.unknown), 'shard')} out of reach"
+        raise NotYet(silent, after_s=AGAIN_AFTER_S)
     if len(targets) < total:
-        waiting = f"{total - len(targets)} of {total} shards wait for a drive"
+        waiting = f"{counted(total - len(targets), 'shard')} waiting for a drive"
         raise NotYet(waiting, after_s=AGAIN_AFTER_S)
 
 

@@ -103,7 +103,7 @@ class Runner:
     def _end_orphans(self) -> None:
         ended = marks.end_marked(self.home.path, grace_s=ORPHANS_GRACE_S)
         if ended:
-            self.terminal.say(f"Ended {len(ended)} processes that an earlier run left behind.")
+            self.terminal.say(f"Ended processes that an earlier run left behind: {len(ended)}.")
 
     def _launch(self, children: list[Child]) -> None:
         for child in children:

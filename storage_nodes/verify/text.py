@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from core import clock
+from core.wording import counted
 from storage_nodes.cluster_text import size_text
 from storage_nodes.verify.findings import Tally
 
@@ -13,19 +14,20 @@ _EVERY_S = 1.0
 def page(found: dict[str, Any]) -> str:
     """What was read, what is wrong sentence by sentence, and what that comes to."""
     lines = [
-        f"{found['segments']} segments: {found['shards']} shards, {found['blocks']} blocks,"
-        f" {size_text(found['bytes'])} read in {found['seconds']:.0f} s."
+        f"{counted(found['segments'], 'segment')}: {counted(found['shards'], 'shard')},"
+        f" {counted(found['blocks'], 'block')}, {size_text(found['bytes'])} read in"
+        f" {found['seconds']:.0f} s."
     ]
     if found["writing"]:
-        lines.append(f"{found['writing']} segments are still being written and were passed over.")
+        lines.append(f"Passed over: {counted(found['writing'], 'segment')} still being written.")
     lines += [
-        f"Drive {one['drive']} cannot be reached: {one['shards']} shards were not read."
+        f"Drive {one['drive']} cannot be reached: {counted(one['shards'], 'shard')} not read."
         for one in found["unreachable"]
     ]
     lines += [f"The files of drive {drive} could not be listed." for drive in found["unlisted"]]
     lines += [one["sentence"] for one in found["findings"]]
     if found["findings_left_out"]:
-        lines.append(f"{found['findings_left_out']} more are not listed.")
+        lines.append(f"Not listed: {found['findings_left_out']} more.")
     if found["whole"]:
         lines.append("Everything that was read is whole.")
     return "\n".join(lines)
@@ -52,8 +54,8 @@ class ProgressLine:
         self._written = now
         rate = size_text(int(tally.bytes / (now - self._began)))
         self._write(
-            f"\r{tally.segments} of {total} segments, {size_text(tally.bytes)} read,"
-            f" {rate}/s, {found} findings\033[K"
+            f"\r{tally.segments} of {counted(total, 'segment')}, {size_text(tally.bytes)} read,"
+            f" {rate}/s, {counted(found, 'finding')}\033[K"
         )
 
     def end(self) -> None:

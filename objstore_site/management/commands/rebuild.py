@@ -18,6 +18,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core.config import config, environment
 from core.errors import ConfigurationError, StoreError
+from core.wording import counted
 from objstore_site.local.complaint import Complaint
 from objstore_site.local.home import Home
 from objstore_site.local.servers import LocalServers
@@ -92,9 +93,10 @@ def home_drives(home: Path) -> list[Path]:
 def told(report: Report) -> str:
     """The report for people: what counts first, what was not placed in full."""
     lines = [
-        f"Rebuilt from {report.drives_found} drives: snapshot {report.snapshot}, {report.changes}"
-        f" changes in {report.segments_of_changes} files, up to {report.reached}.",
-        ", ".join(f"{number} {table}" for table, number in report.rows.items() if number) + ".",
+        f"Rebuilt from {counted(report.drives_found, 'drive')}: snapshot {report.snapshot},"
+        f" {counted(report.changes, 'change')} in {counted(report.segments_of_changes, 'file')},"
+        f" up to {report.reached}.",
+        "Rows: " + ", ".join(f"{each} {rows}" for each, rows in report.rows.items() if rows) + ".",
         f"{report.seconds} s, {report.objects_per_s:.0f} versions/s.",
         f"Access keys: {report.secrets}.",
         f"Shards: {report.shards_verified} verified, {report.shards_missing} missing (repair is"
@@ -121,5 +123,5 @@ def told(report: Report) -> str:
                 for each in listed
             ]
     if report.versions_unreadable:
-        lines.append(f"  {report.versions_unreadable} versions are in them.")
+        lines.append(f"  In them: {counted(report.versions_unreadable, 'version')}.")
     return "\n".join(lines)

@@ -314,7 +314,7 @@ def test_the_command_tells_people_what_came_back_and_what_did_not(source: Source
     with pointed_at(source.target):
         call_command("rebuild", *given, stdout=out)
 
-    assert "1 tenant, 1 account_user, 1 access_key" in out.getvalue()
+    assert "Rows: tenant 1, account_user 1, access_key 1" in out.getvalue()
     assert "Access keys: open with this home's master key." in out.getvalue()
     assert "Drives that were not there:\n  12: " in out.getvalue()
 

@@ -478,6 +478,31 @@ def test_the_page_says_everything_in_sentences(house: House) -> None:
     assert text.verdict(document) == "Not everything is whole: 1 corrupt; repairs owed: 1."
 
 
+def test_the_page_has_the_right_words_for_one_and_for_many(house: House) -> None:
+    row = house.encode(SealedPack(house.drives, [100, 700_000]).id)
+    found = house.verify().document()
+    blocks = found["blocks"]
+
+    assert text.page(found).startswith(f"1 segment: 9 shards, {blocks} blocks, ")
+
+    told = {
+        **found,
+        **{"segments": 2, "shards": 1, "blocks": 1, "writing": 1, "findings_left_out": 1},
+        "unreachable": [
+            {"drive": row.drives[0], "shards": 1},
+            {"drive": row.drives[1], "shards": 2},
+        ],
+    }
+    lines = text.page(told).splitlines()
+    assert lines[0].startswith("2 segments: 1 shard, 1 block, ")
+    assert lines[1:5] == [
+        "Passed over: 1 segment still being written.",
+        f"Drive {row.drives[0]} cannot be reached: 1 shard not read.",
+        f"Drive {row.drives[1]} cannot be reached: 2 shards not read.",
+        "Not listed: 1 more.",
+    ]
+
+
 def test_progress_is_told_while_pieces_are_read(house: House) -> None:
     house.encode(SealedPack(house.drives, [100, 700_000]).id)
     told: list[tuple[int, int, int]] = []
@@ -507,6 +532,7 @@ def test_the_line_on_a_terminal_is_written_over() -> None:
 
     assert len(written) == 2
     assert written[0].startswith("\r3 of 7 segments, 1 MiB read,")
+    assert "/s, 1 finding\033" in written[0]
 
 
 @pytest.mark.parametrize(
