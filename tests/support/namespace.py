@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -159,6 +160,14 @@ def _content(payload: Payload) -> bytes:
         return b"".join(payload)
     payload.seek(0)
     return payload.read()
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A checksum as a client sends it with a body; no value when it is to follow."""
+
+    algorithm: str
+    value: str | None
 
 
 class Refusing:

@@ -17,14 +17,7 @@ from tests.support import session
 from tests.support.drives import MemoryStorage, installed
 from tests.support.journals import begin, copy_changes
 from tests.support.namespace import Namespace, namespace
-from tests.support.rebuilding import (
-    Story,
-    configure,
-    fold_usage,
-    register,
-    spill,
-    take_snapshot,
-)
+from tests.support.rebuilding import Story, configure, fold_usage, register, spill, take_snapshot
 from tests.support.tables import rows
 
 

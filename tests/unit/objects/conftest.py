@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -22,6 +23,14 @@ async def space(module_database: str) -> AsyncIterator[Namespace]:
 async def versioned(module_database: str) -> AsyncIterator[Namespace]:
     async with _namespaces().namespace("Enabled") as made:
         yield made
+
+
+@pytest.fixture
+def small_parts(space: Namespace) -> Namespace:
+    """Parts of any size will do: the bound has a test of its own."""
+    limits = replace(space.store.config.limits, part_min_bytes=1)
+    space.store.config = replace(space.store.config, limits=limits)
+    return space
 
 
 @pytest.fixture(scope="module")

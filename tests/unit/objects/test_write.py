@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
 
 import pytest
 
@@ -22,13 +21,7 @@ from objects import write
 from objects.draft import Draft
 from objects.found import NONE
 from objects.intake import Budget
-from tests.support.namespace import MiB, Namespace, Refusing, namespace
-
-
-@dataclass
-class Claim:
-    algorithm: str
-    value: str | None
+from tests.support.namespace import Claim, MiB, Namespace, Refusing, namespace
 
 
 class Pieces:

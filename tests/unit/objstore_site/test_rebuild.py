@@ -32,10 +32,7 @@ from storage_nodes.shard_name import JournalName
 from tenants import accounts
 from tests.support import session
 from tests.support.journals import copy_changes
-from tests.support.rebuilding import (
-    spill,
-    take_snapshot,
-)
+from tests.support.rebuilding import spill, take_snapshot
 from tests.support.rebuilt import Source, source_and_target
 from tests.support.tables import rows
 from workers.journal import SNAPSHOT

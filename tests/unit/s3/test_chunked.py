@@ -6,12 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import (
-    IncompleteBody,
-    InvalidChunkSizeError,
-    SignatureDoesNotMatch,
-    StoreError,
-)
+from core.errors import IncompleteBody, InvalidChunkSizeError, SignatureDoesNotMatch, StoreError
 from s3.chunked import ChunkedBody
 from tests.support.chunked import (
     BIG,

@@ -10,14 +10,7 @@ from core.errors import QuorumNotMet
 from jobs import queries
 from storage_nodes.shard_name import JournalName
 from tests.support.drives import MemoryStorage
-from tests.support.journals import (
-    begin,
-    change,
-    copy_changes,
-    files,
-    kinds,
-    reached,
-)
+from tests.support.journals import begin, change, copy_changes, files, kinds, reached
 from workers import journal
 from workers.journal import SNAPSHOT
 
