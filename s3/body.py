@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Any
 
 from core.errors import IncompleteBody, RequestTimeout, XAmzContentSHA256Mismatch
-from core.streams import SMALL, Body, Whole
+from core.streams import EMPTY, SMALL, Body, Whole
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -156,6 +156,23 @@ async def gathered(body: Body) -> Body:
     while piece := await body.read():
         pieces.append(piece)
     return Whole(first if len(pieces) == 1 else b"".join(pieces), body.trailer)
+
+
+async def unwanted(body: Incoming, expected: str) -> Body:
+    """The body of an operation that takes none: read and compared with the hash signed for it.
+
+    `XAmzContentSHA256Mismatch` before anything is done. More than `SMALL` bytes are not read for
+    this: the operation, which is the same whatever they are, is done without having looked at them.
+    """
+    if body.length is not None and body.length > SMALL:
+        return body
+    digest = sha256()
+    while piece := await body.read():
+        digest.update(piece)
+        if body.received > SMALL:
+            return body
+    check_payload(expected, digest.hexdigest())
+    return EMPTY
 
 
 def check_payload(expected: str, computed: str) -> None:

@@ -20,7 +20,15 @@ from core.errors import (
     OperationNotImplemented,
 )
 from core.streams import EMPTY, Body
-from s3.body import Hashed, Incoming, Receive, Watch, check_payload, gathered
+from s3.body import (
+    Hashed,
+    Incoming,
+    Receive,
+    Watch,
+    check_payload,
+    gathered,
+    unwanted,
+)
 from s3.chunked import ChunkedBody, Decoder
 from s3.unannounced import announced
 from s3.wire import Call
@@ -57,7 +65,10 @@ class Intake:
         return Incoming(receive, None, self._watch)
 
     async def payload(self, call: Call, incoming: Incoming | None, kind: str) -> Body:
-        """The body a handler reads. `kind` is what the operation expects: none, xml or payload."""
+        """The body a handler reads. `kind` is what the operation expects: none, xml or payload.
+
+        One that nobody reads must still be the one that was signed: see `unwanted`.
+        """
         mode = call.headers.get("x-amz-content-sha256", "")
         if mode in _STREAMING:
             return await self._framed(call, incoming, kind, mode)
@@ -76,6 +87,8 @@ class Intake:
                 limit = self._limits.put_bytes
                 return await announced(incoming, limit=limit, directory=self._directory)
             return await gathered(incoming)
+        if kind == "none" and expected is not None:
+            return await unwanted(incoming, expected)
         return incoming if expected is None else Hashed(incoming, expected)
 
     async def _framed(self, call: Call, incoming: Incoming | None, kind: str, mode: str) -> Body:
