@@ -4,7 +4,8 @@ Here: the listening socket, the workers and their replacement, stopping without 
 Not here: HTTP on a connection (s3.connection), S3 (s3.gateway).
 
 Every worker accepts from the one socket its parent opened, so connections go to whoever is free,
-and none is lost while a dead worker is being replaced. A worker whose parent dies stops as well.
+and none is lost while a dead worker is being replaced: at once, but ever later when its successors
+die young. A worker whose parent dies stops as well.
 """
 
 from __future__ import annotations
@@ -32,8 +33,14 @@ log = logging.getLogger("objstore.gateway")
 
 # A gateway that is told to stop finishes its requests and hands its segments over within this.
 STOP_WITHIN_S = 25
-# A worker that died is replaced after this.
+# A worker that died is replaced at once; one that had replaced it and died young after this, twice
+# this, and so on up to the longest. Clients wait meanwhile: shorter than for a whole process.
 AGAIN_AFTER_S = 0.2
+LONGEST_AGAIN_AFTER_S = 10.0
+# Having lived this long, a worker did not die young.
+SETTLED_AFTER_S = 5.0
+# While somebody is to be replaced later, deaths of others are looked for this often.
+_LOOK_EVERY_S = 0.1
 # The exit code of a worker that could not start: another one could not either.
 _CANNOT_START = 3
 # How long the head of a request may take to come.
@@ -51,6 +58,32 @@ def serve(config: Config) -> None:
     _Parent(config, listener, application).run()
 
 
+class _Place:
+    """One of the gateway's workers, and whoever comes after it."""
+
+    def __init__(self) -> None:
+        self.pid = 0
+        self.start_at = 0.0
+        self._started_at = 0.0
+        self._young_deaths = 0
+
+    def taken(self, pid: int, now: float) -> None:
+        """A worker has been started."""
+        self.pid = pid
+        self._started_at = now
+
+    def left(self, now: float) -> float:
+        """The worker died: in how many seconds the next is to be started."""
+        self.pid = 0
+        if now - self._started_at >= SETTLED_AFTER_S:
+            self._young_deaths = 0
+        wait = AGAIN_AFTER_S * 2.0 ** (self._young_deaths - 1) if self._young_deaths else 0.0
+        wait = min(wait, LONGEST_AGAIN_AFTER_S)
+        self._young_deaths += 1
+        self.start_at = now + wait
+        return wait
+
+
 class _Parent:
     """Starts workers and replaces those that die."""
 
@@ -58,7 +91,7 @@ class _Parent:
         self._config = config
         self._listener = listener
         self._application = application
-        self._workers: set[int] = set()
+        self._places = [_Place() for _ in range(config.s3.workers)]
         self._is_stopping = False
         self._status = 0
 
@@ -67,26 +100,40 @@ class _Parent:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGALRM, self._insist)
-        for _ in range(self._config.s3.workers):
-            self._start()
-        while self._workers:
-            pid, status = os.wait()
-            if pid not in self._workers:
-                continue
-            self._workers.discard(pid)
-            if self._is_stopping:
-                continue
-            code = os.waitstatus_to_exitcode(status)
-            if code == _CANNOT_START:
-                self._status = 1
-                self._stop()
-                continue
-            log.warning("a gateway worker ended", extra={"worker": pid, "code": code})
-            time.sleep(AGAIN_AFTER_S)
-            self._start()
+        while not self._is_stopping or any(place.pid for place in self._places):
+            for place in self._places:
+                if not place.pid and place.start_at <= time.monotonic():
+                    self._start(place)
+            pid, status = self._wait()
+            for place in self._places:
+                if pid and place.pid == pid:
+                    self._ended(place, os.waitstatus_to_exitcode(status))
         sys.exit(self._status)
 
-    def _start(self) -> None:
+    def _wait(self) -> tuple[int, int]:
+        """The next worker that ended and its status; (0, 0) when one may be due to be started."""
+        if all(place.pid for place in self._places) or self._is_stopping:
+            return os.wait()
+        if any(place.pid for place in self._places):
+            pid, status = os.waitpid(-1, os.WNOHANG)
+            if pid:
+                return pid, status
+        time.sleep(_LOOK_EVERY_S)
+        return 0, 0
+
+    def _ended(self, place: _Place, code: int) -> None:
+        pid = place.pid
+        wait = place.left(time.monotonic())
+        if self._is_stopping:
+            return
+        if code == _CANNOT_START:
+            self._status = 1
+            self._stop()
+            return
+        told = {"worker": pid, "code": code, "again_after_s": wait}
+        log.warning("a gateway worker ended", extra=told)
+
+    def _start(self, place: _Place) -> None:
         parent = os.getpid()
         # A signal that came between would find a parent's handler in the child.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
@@ -94,7 +141,7 @@ class _Parent:
         if pid == 0 and not self._is_stopping:
             _work(self._config, self._listener, self._application, parent)
         if pid:
-            self._workers.add(pid)
+            place.taken(pid, time.monotonic())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 
     def _stop(self, *_: int | FrameType | None) -> None:
@@ -107,9 +154,10 @@ class _Parent:
         self._tell(signal.SIGKILL)
 
     def _tell(self, number: signal.Signals) -> None:
-        for pid in self._workers:
+        for place in self._places:
             try:
-                os.kill(pid, number)
+                if place.pid:
+                    os.kill(place.pid, number)
             except ProcessLookupError:
                 continue
 
@@ -158,6 +206,7 @@ async def _serve(config: Config, listener: socket.socket, application: Any) -> i
         keep_alive_s=config.s3.keep_alive_s,
         head_s=min(_HEAD_S, config.s3.keep_alive_s),
         stall_s=config.s3.idle_timeout_s,
+        refusing=application.refuse,
     )
     server = await loop.create_server(connections, sock=listener, backlog=config.s3.backlog)
     watching = asyncio.create_task(connections.watch())

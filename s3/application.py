@@ -27,6 +27,7 @@ class Application:
     def __init__(self) -> None:
         self._gateway: Gateway | None = None
         self._store: Store | None = None
+        self._log: AccessLog | None = None
         self._counting: asyncio.Task[None] | None = None
         self._settings: Config | None = None
 
@@ -34,12 +35,18 @@ class Application:
         assert self._gateway is not None
         await self._gateway.serve(scope, receive, send)
 
+    async def refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what came instead of a request."""
+        assert self._gateway is not None
+        await self._gateway.refuse(scope, receive, send)
+
     async def open(self, settings: Config) -> None:
         """Open the store; what fails here, a new worker could not do either."""
         set_up("gateway", settings.logs.level)
         self._store = await Store.open(settings)
         wants_log = settings.s3.access_log and settings.logs.level in ("debug", "info")
-        self._gateway = Gateway(settings, self._store, AccessLog() if wants_log else None)
+        self._log = AccessLog() if wants_log else None
+        self._gateway = Gateway(settings, self._store, self._log)
         self._settings = settings
         self._counting = asyncio.create_task(_write_metrics(settings))
         # What is here now stays: the collector need not look at it again for each request.
@@ -57,6 +64,8 @@ class Application:
             await self._store.close()
         if self._settings is not None:
             _write(self._settings)  # what was counted since the last time, sealing included
+        if self._log is not None:
+            self._log.write()  # last: whoever reads it may take a while
 
 
 async def _write_metrics(settings: Config) -> None:

@@ -20,22 +20,44 @@ from typing import cast
 
 import httptools
 
-from s3.exchange import READ_AHEAD, STATUS_LINES, Application, Exchange, Headers, Message
+from s3 import raw_target
+from s3.exchange import (
+    READ_AHEAD,
+    Application,
+    Exchange,
+    Headers,
+    Message,
+    Refusal,
+    bare_refusal,
+)
 
 # Bytes that bring the parser to no end: of a head, of trailers, of a chunk's extensions.
 HEAD_BYTES = 64 << 10
 HEAD_FIELDS = 200
+# A request's beginning that is kept in case its target turns out to hold raw bytes.
+START_BYTES = 8 << 10
 # Pipelined requests that may wait for their turn before no more is read.
 PIPELINED = 16
 
 
 class Connections:
-    """The connections of one process, and what they have in common."""
+    """The connections of one process, and what they have in common.
+
+    `refusing` answers what is no request: its scope says with `status` why, and holds of the
+    request what could be read of it, empty where that is nothing.
+    """
 
     def __init__(
-        self, application: Application, *, keep_alive_s: float, head_s: float, stall_s: float
+        self,
+        application: Application,
+        *,
+        keep_alive_s: float,
+        head_s: float,
+        stall_s: float,
+        refusing: Application = bare_refusal,
     ) -> None:
         self.application = application
+        self.refusing = refusing
         self.open: set[Connection] = set()
         self.is_stopping = False
         self._all_gone: asyncio.Future[None] | None = None
@@ -77,8 +99,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_connections", "_expects", "_fields", "_has_begun", "_headers", "_in_head", "_is_broken",
-        "_is_eof", "_parser", "_peer", "_reading", "_since", "_stalled_since", "_unread", "_url",
-        "_waiting", "_writable", "answering", "loop", "transport",
+        "_is_eof", "_parser", "_peer", "_reading", "_since", "_stalled_since", "_start", "_unread",
+        "_url", "_waiting", "_writable", "answering", "loop", "transport",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -98,6 +120,7 @@ class Connection(asyncio.Protocol):
         self._unread = 0
         self._fields = 0
         self._url = b""
+        self._start: bytes | None = b""
         self._headers: Headers = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -125,9 +148,19 @@ class Connection(asyncio.Protocol):
             if rest := data[upgrade.args[0] :]:
                 self.data_received(rest)
             return
+        except httptools.HttpParserInvalidURLError:
+            left = self._begun_anew(data)
+            if left is None:
+                self._refuse(400, has_method=True)
+            else:
+                self._unread -= len(left)
+                self.data_received(left)
+            return
         except httptools.HttpParserError:
             self._refuse(431 if self._fields > HEAD_FIELDS else 400)
             return
+        if self._in_head:
+            self._keep(data)
         if self._unread > HEAD_BYTES and (self._in_head or self._reading is not None):
             self._refuse(431 if self._in_head else 400)
 
@@ -153,6 +186,7 @@ class Connection(asyncio.Protocol):
         self._in_head = self._has_begun = True
         self._since = self.loop.time()
         self._url = b""
+        self._start = b""
         self._headers = []
         self._fields = 0
         self._expects = False
@@ -171,10 +205,10 @@ class Connection(asyncio.Protocol):
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        self._in_head = False
-        self._unread = self._fields = 0
         keeps_alive = self._parser.should_keep_alive()
         exchange = self._reading = Exchange(self, self._scope(), keeps_alive, self._expects)
+        self._in_head = False
+        self._unread = self._fields = 0
         if self.answering is None:
             self._answer(exchange)
             return
@@ -258,17 +292,52 @@ class Connection(asyncio.Protocol):
         self.answering = exchange
         exchange.task = self.loop.create_task(exchange.run(self._connections.application))
 
-    def _refuse(self, status: int) -> None:
+    def _keep(self, data: bytes) -> None:
+        """Keep the beginning of a request that began where data did, for `_begun_anew`."""
+        start = self._start
+        if start is not None:
+            is_useful = self.answering is None and not self._headers and len(start) < START_BYTES
+            self._start = start + data if is_useful else None
+
+    def _begun_anew(self, data: bytes) -> bytes | None:
+        """Parse a request again whose target holds raw bytes, with these escaped: what is left.
+
+        None when it is not to be mended, or does not begin where data did: behind a request that
+        came with it. The application sees the target as it was sent.
+        """
+        if self._start is None or self.answering is not None:
+            return None
+        text = self._start + data
+        found = raw_target.begun(text, known=len(self._start))
+        if found is None:
+            return None
+        escaped, begin, end = found
+        since, parser = self._since, httptools.HttpRequestParser(self)
+        try:
+            parser.feed_data(escaped)
+        except httptools.HttpParserError:
+            return None
+        self._parser, self._since = parser, since
+        self._url, self._start = text[begin:end], text[:end]
+        return text[end:]
+
+    def _refuse(self, status: int, *, has_method: bool = False) -> None:
         """What came is not HTTP, or too much of it. Nothing after it can be trusted."""
         self._is_broken = self._is_eof = True
-        if self.answering is not None:
-            # The answers owed are the last ones; a body still wanted will not come.
-            if self._reading is not None:
-                self._reading.lose()
+        if self._reading is not None:
+            # Its answer is the last one; the body still wanted will not come.
+            self._reading.lose()
             return
-        head = b"content-length: 0\r\nconnection: close\r\n\r\n"
-        self.transport.write(STATUS_LINES[status] + head)
-        self.transport.close()
+        # Of an earlier request nothing is told; a method is whole when a target follows it.
+        url, headers = (self._url, self._headers) if self._in_head else (b"", [])
+        method = self._parser.get_method() if url or has_method else b""
+        refusal = Refusal(
+            self, self._connections.refusing, status, method, url, headers, self._peer
+        )
+        if self.answering is None:
+            self._answer(refusal)
+        else:
+            self._waiting.append(refusal)
 
 
 class _TooMany(Exception):

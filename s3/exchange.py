@@ -27,6 +27,9 @@ Headers = list[tuple[bytes, bytes]]
 # Bytes of a body kept for an application that has not asked for them.
 READ_AHEAD = 512 << 10
 
+# Bytes of a refused request's path that the application is shown.
+_SHOWN_BYTES = 1 << 10
+
 STATUS_LINES = {
     status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
     for status in HTTPStatus
@@ -168,3 +171,48 @@ class Exchange:
                 self.keeps_alive = False  # the connection's end is the body's
         lines = b"\r\n".join(map(_COLON.join, headers))
         return b"%b%b\r\n\r\n" % (STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, lines)
+
+
+class Refusal(Exchange):
+    """The answer to what could not be taken for a request; the last one of its connection.
+
+    The scope holds what could be read of it, and `status`: why nothing more is.
+    """
+
+    __slots__ = ("_answers",)
+
+    def __init__(
+        self,
+        connection: Line,
+        answers: Application,
+        status: int,
+        method: bytes,
+        url: bytes,
+        headers: Headers,
+        peer: object,
+    ) -> None:
+        scope: Message = {
+            "type": "http",
+            "http_version": "1.1",
+            "method": method.decode("ascii"),
+            "scheme": "http",
+            "raw_path": url.partition(b"?")[0][:_SHOWN_BYTES],
+            "query_string": b"",
+            "headers": headers,
+            "client": peer,
+            "status": status,
+        }
+        super().__init__(connection, scope, keeps_alive=False, wants_continue=False)
+        self.is_whole = True
+        self._answers = answers
+
+    async def run(self, application: Application) -> None:
+        """Let the application that answers refusals answer."""
+        await super().run(self._answers)
+
+
+async def bare_refusal(scope: Message, receive: Receive, send: Send) -> None:
+    """What is said to it when nobody has more to say."""
+    headers = [(b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": scope["status"], "headers": headers})
+    await send({"type": "http.response.body", "body": b""})

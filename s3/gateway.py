@@ -14,12 +14,19 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from time import monotonic
 from typing import Any
 
 from core import metrics
 from core.config import Config
-from core.errors import InvalidRequest, RequestHeaderSectionTooLarge, SlowDown, StoreError
+from core.errors import (
+    BadRequest,
+    InvalidRequest,
+    RequestHeaderSectionTooLarge,
+    SlowDown,
+    StoreError,
+)
 from objects.store import Store
 from s3 import target
 from s3.access_log import AccessLog
@@ -85,7 +92,7 @@ class Gateway:
     async def serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request."""
         call = _new_call(scope, self._identity.next())
-        if call.raw_path in _PROBES and self._is_probe(call):
+        if call.raw_path in _PROBES and self._is_probe(call, scope):
             await self._answer_probe(call, send)
             return
         self._inflight += 1
@@ -100,7 +107,7 @@ class Gateway:
                     metrics.rate_rejected.add()
                     raise SlowDown()
                 metrics.rate_accepted.add()
-                self._aim(call)
+                self._aim(call, scope)
                 await self._gate.admit(call, self._store, repeated)
                 incoming = self._intake.incoming(call, receive)
                 call.body = await self._intake.payload(call, incoming, call.operation.body)
@@ -130,36 +137,55 @@ class Gateway:
             self._note(call, status, error)
             error = None  # its traceback holds this frame, which would hold it
 
+    async def refuse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer what is no HTTP, or too much of it: the scope's `status` is 400 or 431."""
+        call = _new_call(scope, self._identity.next())
+        call.headers = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in call.raw_headers
+        }
+        error: StoreError = BadRequest("An error occurred when parsing the HTTP request.")
+        if scope["status"] == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+            error = RequestHeaderSectionTooLarge(max_header_size_allowed=self._header_bytes)
+        reply = self._error(call, error)
+        headers = self._headers(call, reply)
+        await self._send(call, reply, headers, receive, send)
+        self._note(call, reply.status, error)
+
     def close(self) -> Awaitable[None]:
-        if self._log is not None:
-            self._log.write()
         return self._readiness.close()
 
-    def _is_probe(self, call: Call) -> bool:
+    def _is_probe(self, call: Call, scope: Scope) -> bool:
         """Whether this asks for the gateway's health, not for an object in a bucket's host."""
         hosts = [value.decode("latin-1") for name, value in call.raw_headers if name == b"host"]
+        if len(hosts) > 1 or (not hosts and scope["http_version"] != "1.0"):
+            return False  # and no proper request either
         return call.method in ("GET", "HEAD") and not any(map(self._hosts.bucket, hosts))
 
-    def _aim(self, call: Call) -> None:
+    def _aim(self, call: Call, scope: Scope) -> None:
         """Find out what the call is about, and which operation it means."""
-        host = call.headers.get("host", "")
+        host = call.headers.get("host")
+        if host is None:
+            host = _no_host(scope)
         call.host = host
         call.query = target.parse_query(call.raw_query)
         call.bucket, call.key = target.split_path(call.raw_path, self._hosts.bucket(host))
         level: Level = "object" if call.key is not None else "bucket" if call.bucket else "service"
         call.operation = self._find(call.method, level, call.query, call.headers)
 
-    async def _error_reply(
-        self, call: Call, error: StoreError, incoming: Incoming | None, receive: Receive
-    ) -> Reply:
+    def _error(self, call: Call, error: StoreError) -> Reply:
         metrics.errors.add((error.code, call.operation.name))
-        reply = error_reply(
+        return error_reply(
             error,
             resource=call.resource,
             request_id=call.request_id,
             host_id=self._identity.host_id,
             retry_after_s=self._retry_after_s,
         )
+
+    async def _error_reply(
+        self, call: Call, error: StoreError, incoming: Incoming | None, receive: Receive
+    ) -> Reply:
+        reply = self._error(call, error)
         if "expect" not in call.headers or incoming is not None:
             try:
                 incoming = incoming or self._intake.incoming(call, receive)
@@ -280,6 +306,13 @@ def _new_call(scope: Scope, request_id: str) -> Call:
     call.peer = client[0] if client else ""
     call.secure = scope["scheme"] == "https"
     return call
+
+
+def _no_host(scope: Scope) -> str:
+    """The host of a request that names none, which HTTP/1.0 need not."""
+    if scope["http_version"] != "1.0":
+        raise InvalidRequest("Missing required header for this request: Host")
+    return ""
 
 
 def _read_headers(call: Call, limit: int) -> frozenset[str]:
