@@ -41,16 +41,24 @@ BOUNDS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.
 
 
 class Metric:
-    """One line of the table. `values` maps label values to a number (or bucket counts and a sum)."""
+    """One line of the table. `values` maps label values to a number (or bucket counts and a sum).
 
-    __slots__ = ("doc", "kind", "labels", "name", "values")
+    What has no labels, or the one label of `known` values, is shown as 0 before it is counted:
+    Prometheus takes a series that begins at 1 for one that never rose.
+    """
 
-    def __init__(self, name: str, kind: str, doc: str, *labels: str) -> None:
+    __slots__ = ("doc", "kind", "known", "labels", "name", "values")
+
+    def __init__(
+        self, name: str, kind: str, doc: str, *labels: str, known: tuple[str, ...] = ()
+    ) -> None:
         assert name not in table, name
+        assert not known or len(labels) == 1, name
         self.name = name
         self.kind = kind
         self.doc = doc
         self.labels = labels
+        self.known: list[Labels] = [(value,) for value in known] if labels else [()]
         self.values: dict[Labels, Any] = {}
         table[name] = self
 
@@ -73,6 +81,7 @@ class Metric:
 
 
 table: dict[str, Metric] = {}
+CACHES = ("access_keys", "buckets")
 
 # fmt: off
 requests = Metric("s3_requests_total", COUNTER, "Requests answered or broken off.", "method", "operation", "status")
@@ -89,8 +98,8 @@ upload_bytes = Metric("s3_upload_bytes_total", COUNTER, "Bytes of request bodies
 download_bytes = Metric("s3_download_bytes_total", COUNTER, "Bytes of response bodies.")
 auth_success = Metric("s3_auth_success_total", COUNTER, "Requests authenticated.")
 auth_failure = Metric("s3_auth_failure_total", COUNTER, "Requests whose authentication failed.")
-cache_hits = Metric("s3_cache_hits_total", COUNTER, "Answers a cache had, at the current revision.", "cache_type")
-cache_misses = Metric("s3_cache_misses_total", COUNTER, "Answers a cache did not have, or an older revision of.", "cache_type")
+cache_hits = Metric("s3_cache_hits_total", COUNTER, "Answers a cache had, at the current revision.", "cache_type", known=CACHES)
+cache_misses = Metric("s3_cache_misses_total", COUNTER, "Answers a cache did not have, or an older revision of.", "cache_type", known=CACHES)
 cache_size = Metric("s3_cache_size_bytes", GAUGE, "Bytes a cache holds, about.", "cache_type")
 errors = Metric("s3_errors_total", COUNTER, "Errors answered.", "error_type", "operation")
 coalesced = Metric("s3_coalesced_requests_total", COUNTER, "Reads of bytes not at hand served by another request's read.")
@@ -101,14 +110,15 @@ commit_rows = Metric("objstore_commit_rows_total", COUNTER, "Changes judged in t
 commit_unknown = Metric("objstore_commit_unknown_total", COUNTER, "Changes whose commit was not answered and had to be looked up.")
 lookup_batches = Metric("objstore_lookup_batches_total", COUNTER, "Look-up queries sent.")
 lookup_rows = Metric("objstore_lookup_rows_total", COUNTER, "Questions asked in them.")
-segments_sealed = Metric("objstore_segments_sealed_total", COUNTER, "Pack segments sealed, empty ones too.", "why")
-copies_closed = Metric("objstore_copies_closed_total", COUNTER, "Copies of open pack segments given up.", "why")
-shards_noticed = Metric("objstore_shards_noticed_total", COUNTER, "Times a read found a shard missing or corrupt.", "why")
+segments_sealed = Metric("objstore_segments_sealed_total", COUNTER, "Pack segments sealed, empty ones too.", "why", known=("full", "due", "copies", "stop", "lease"))
+copies_closed = Metric("objstore_copies_closed_total", COUNTER, "Copies of open pack segments given up.", "why", known=("failed", "slow"))
+shards_noticed = Metric("objstore_shards_noticed_total", COUNTER, "Times a read found a shard missing or corrupt.", "why", known=("missing", "corrupt"))
 hedged_reads = Metric("objstore_hedged_reads_total", COUNTER, "Times a read asked another shard because one was slow.")
 decoded_reads = Metric("objstore_decoded_reads_total", COUNTER, "Pieces of a stripe that reads had to decode.")
 jobs_done = Metric("objstore_jobs_finished_total", COUNTER, "Runs of jobs, by how they ended.", "family", "outcome")
 jobs_waiting = Metric("objstore_jobs", STATE, "Job rows.", "family", "state")
 drives = Metric("objstore_drives", STATE, "Drives.", "state")
+drive_size = Metric("objstore_drive_size_bytes", STATE, "Size of a drive that is not removed.", "drive")
 drive_free = Metric("objstore_drive_free_bytes", STATE, "Free bytes of a drive that is not removed.", "drive")
 encode_lag = Metric("objstore_encode_lag_seconds", STATE, "Age of the oldest sealed segment not yet coded.")
 journal_lag = Metric("objstore_journal_lag_seconds", STATE, "Age of the oldest change not yet copied to drives.")
@@ -139,7 +149,10 @@ def exposition(directory: Path) -> str:
     for metric in table.values():
         lines.append(f"# HELP {metric.name} {metric.doc}")
         lines.append(f"# TYPE {metric.name} {GAUGE if metric.kind == STATE else metric.kind}")
-        for labels, value in sorted(sums.get(metric.name, {}).items()):
+        rows = sums.get(metric.name, {})
+        if metric.kind in (COUNTER, GAUGE):
+            rows = dict.fromkeys(metric.known, 0) | rows
+        for labels, value in sorted(rows.items()):
             lines.extend(_lines(metric, labels, value))
     return "\n".join(lines) + "\n"
 

@@ -10,6 +10,7 @@ from core.config import config
 from jobs import queries
 from jobs.catalogue import FAMILIES
 from jobs.models import STATES
+from storage_nodes.models import Drive
 
 MEASURE_EVERY_S = 10.0
 # More buckets than this are not listed one by one: a label per bucket has its price.
@@ -20,7 +21,7 @@ SELECT b.name, u.objects, u.bytes FROM usage u JOIN bucket b ON b.id = u.bucket_
 ORDER BY u.bytes DESC LIMIT %(most)s
 """
 DRIVES = "SELECT state, count(*) FROM drive GROUP BY state"
-DRIVE_FREE = "SELECT id, free_bytes FROM drive WHERE state <> 'removed'"
+ROOM = "SELECT id, size_bytes, free_bytes FROM drive WHERE state <> 'removed'"
 # Replicated policies are never coded, however long they lie.
 ENCODE_LAG = """
 SELECT extract(epoch FROM now() - min(sealed_at)) FROM segment
@@ -63,8 +64,11 @@ def measure() -> None:
     usage = queries.rows(USAGE, most=MOST_BUCKETS)
     metrics.objects_stored.values = {(name,): objects for name, objects, _ in usage}
     metrics.bytes_stored.values = {(name,): size for name, _, size in usage}
-    metrics.drives.values = {(state,): number for state, number in queries.rows(DRIVES)}
-    metrics.drive_free.values = {(str(number),): free for number, free in queries.rows(DRIVE_FREE)}
+    counted = dict(queries.rows(DRIVES))
+    metrics.drives.values = {(state,): counted.get(state, 0) for state in Drive.State.values}
+    room = queries.rows(ROOM)
+    metrics.drive_size.values = {(str(number),): size for number, size, _ in room}
+    metrics.drive_free.values = {(str(number),): free for number, _, free in room}
     lag_s = queries.rows(ENCODE_LAG)[0][0]
     metrics.encode_lag.set(0.0 if lag_s is None else float(lag_s))
     oldest = queries.rows(JOURNAL_LAG)

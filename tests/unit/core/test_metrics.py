@@ -199,6 +199,25 @@ def test_what_another_version_counted_otherwise_is_passed_over(tmp_path: Path) -
     assert "of_another_version" not in shown
 
 
+@pytest.mark.parametrize("kind", [COUNTER, GAUGE])
+def test_what_was_not_counted_yet_is_nought(tmp_path: Path, kind: str) -> None:
+    plain = make(kind)
+    labelled = Metric(f"{plain.name}_why", kind, "A test.", "why", known=("a", "b"))
+    labelled.add(("b",))
+    metrics.write(tmp_path, "gateway")
+
+    shown = metrics.exposition(tmp_path)
+
+    assert f"{plain.name} 0\n" in shown
+    assert f'{labelled.name}{{why="a"}} 0\n{labelled.name}{{why="b"}} 1\n' in shown
+
+
+def test_what_was_not_measured_is_not_nought(tmp_path: Path) -> None:
+    metric = make(STATE)
+
+    assert f"{metric.name} 0" not in metrics.exposition(tmp_path)
+
+
 def test_label_values_are_escaped(tmp_path: Path) -> None:
     metric = make(COUNTER, "name")
     metric.add(('a"b\\c\nd',))

@@ -24,6 +24,12 @@ def test_a_service_starts_a_role_that_exists(service: str) -> None:
     )
 
 
+def test_every_role_has_a_service() -> None:
+    commands = [COMPOSE["services"][service]["command"] for service in OURS]
+
+    assert {command[3] for command in commands if command[1] != "manage.py"} == set(ROLES)
+
+
 @pytest.mark.parametrize("service", OURS)
 def test_a_service_sets_only_variables_that_exist(service: str) -> None:
     known = {one.env for one in settings()}

@@ -6,8 +6,10 @@ import pytest
 
 from buckets import control
 from core import metrics
+from core.names import new_id
 from jobs import queries
 from jobs.catalogue import USAGE
+from storage_nodes.models import Drive, Node, Zone
 from tenants import accounts
 from tests.support.work import owe
 from workers.gauges import measure
@@ -40,7 +42,50 @@ def test_usage_is_told_per_bucket():
     assert metrics.objects_stored.value(("photos",)) == 2
 
 
+def test_drives_are_counted_by_state_and_their_room_told():
+    node = Node.objects.create(id=new_id(), name="a", zone=Zone.objects.create(name="a"))
+    here, gone = (
+        Drive.objects.create(uuid=new_id(), node=node, state=state, size_bytes=9, free_bytes=free)
+        for state, free in (("active", 4), ("removed", 5))
+    )
+
+    measure()
+
+    assert {state: number for (state,), number in metrics.drives.values.items()} == {
+        "active": 1, "draining": 0, "gone": 0, "fenced": 0, "removed": 1,
+    }  # fmt: skip
+    assert metrics.drive_free.value((str(here.id),)) == 4
+    assert metrics.drive_size.value((str(here.id),)) == 9
+    assert (str(gone.id),) not in metrics.drive_free.values
+
+
+def seal(policy: str) -> None:
+    queries.changed(
+        "INSERT INTO segment (id, storage_policy, layout, state, epoch, drives, sealed_at)"
+        " VALUES (%(id)s, %(policy)s, 'replicated', 'sealed', 1, '{1,2,3}',"
+        " now() - interval '1 hour')",
+        id=new_id(),
+        policy=policy,
+    )
+
+
 def test_nothing_sealed_means_no_lag():
+    measure()
+
+    assert metrics.encode_lag.value() == 0.0
+
+
+def test_a_sealed_segment_that_is_to_be_coded_is_a_lag():
+    seal("ec-6-3")
+
+    measure()
+
+    assert metrics.encode_lag.value() >= 3600
+
+
+def test_a_segment_that_is_never_coded_is_none():
+    seal("rep-3")
+
     measure()
 
     assert metrics.encode_lag.value() == 0.0

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from redis import Redis
 
+from core import metrics
+from core.config import config
 from core.names import new_id
 from jobs.catalogue import FAMILIES, USAGE
 from objstore_site.celery import app
+from workers import tasks
 from workers.registry import HANDLERS
 from workers.tasks import TASKS, Due, publish
 
@@ -50,6 +54,19 @@ def test_a_published_job_lies_in_its_familys_queue(redis_url: str):
         (message,) = redis.lrange(prefix + USAGE.queue, 0, -1)
     assert json.loads(message)["headers"]["task"] == USAGE.task
     assert str(one) in json.loads(message)["headers"]["argsrepr"]
+
+
+def test_what_a_job_counted_is_written_when_it_ends(monkeypatch: pytest.MonkeyPatch):
+    labels = (USAGE.name, "done")
+    monkeypatch.setattr(tasks, "run_job", lambda _: metrics.jobs_done.add(labels))
+    monkeypatch.setattr(tasks, "close_old_connections", lambda: None)
+
+    for _ in range(2):
+        TASKS[USAGE.name](str(new_id()))
+
+        (own,) = (config().home / "run" / "metrics").glob(f"worker-{os.getpid()}-*.json")
+        written = json.loads(own.read_bytes())[metrics.jobs_done.name]
+        assert [[*labels], metrics.jobs_done.value(labels)] in written
 
 
 def test_every_family_has_a_handler():
