@@ -1,11 +1,7 @@
 """Telling what reads noticed: once, and again when it was not heard."""
 
-from collections.abc import Iterator
 from uuid import UUID
 
-import pytest
-
-from core import clock
 from core.errors import DatabaseUnavailable
 from storage_nodes.damage import QUIET_S, SLOW_S, Damage
 from tests.support.clock import FakeClock
@@ -24,13 +20,6 @@ class Rows:
         if self.is_down:
             raise DatabaseUnavailable
         self.told.append((index, state))
-
-
-@pytest.fixture
-def time() -> Iterator[FakeClock]:
-    with clock.use(FakeClock()) as fake:
-        assert isinstance(fake, FakeClock)
-        yield fake
 
 
 async def test_damage_is_told_once(time: FakeClock) -> None:

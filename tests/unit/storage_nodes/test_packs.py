@@ -2,13 +2,12 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
 from uuid import UUID
 
 import pytest
 
-from core import clock
 from core.config import Packing, config
 from core.errors import DriveFenced, NotEnoughDrives, SegmentClosed
 from storage_nodes.fleet import Avoided
@@ -24,13 +23,6 @@ from tests.support.segments import HandTimer, MemoryFleet, MemoryRow, MemoryRows
 VERSION = UUID(int=9)
 SEGMENT_SIZE = 1 << 20
 FAILURE = DriveFenced(drive="test")
-
-
-@pytest.fixture
-def time() -> Iterator[FakeClock]:
-    with clock.use(FakeClock()) as fake:
-        assert isinstance(fake, FakeClock)
-        yield fake
 
 
 class Bench:

@@ -7,7 +7,6 @@ from uuid import UUID
 import pytest
 from aiohttp.test_utils import TestServer
 
-from core import clock
 from core.errors import (
     CapabilityRefused,
     DriveGone,
@@ -25,13 +24,6 @@ from tests.support.disks import DriveOnDisk
 NAME = ShardName(UUID(int=3), 1, 0)
 OTHER = ShardName(UUID(int=4), 1, 0)
 HANDLE = "ab" * 16
-
-
-@pytest.fixture
-def time() -> Iterator[FakeClock]:
-    fake = FakeClock()
-    with clock.use(fake):
-        yield fake
 
 
 @pytest.fixture
