@@ -28,8 +28,9 @@ from benchmarks.home import redis_url
 from core import failpoints
 from storage_nodes.shard_name import ShardName
 from tests.support import faults, ledger
+from tests.support.final_reads import list_keys, read_all, read_versions
 from tests.support.judgement import Judgement, judge
-from tests.support.load import Load, Mix, list_keys, read_all, read_versions
+from tests.support.load import Load, Mix
 from tests.support.local_store import LocalStore, wait_for
 
 # What is owed to slow clocks: a campaign waits for conditions, and this long for each.

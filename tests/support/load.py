@@ -1,8 +1,8 @@
 """Concurrent mixed clients that write what they did into a ledger.
 
 Here: puts of three sizes (packed, inline, multipart), gets of wholes and ranges, deletes, over
-few enough keys that operations meet; and the reading of everything in the end. Not here: what is
-allowed (`judgement`) and what goes wrong meanwhile (`faults`).
+few enough keys that operations meet. Not here: reading everything in the end (`final_reads`), what
+is allowed (`judgement`) and what goes wrong meanwhile (`faults`).
 
 Promise: an outcome is `ok` only for a 2xx answer read to its end, `refused` only for a 4xx one;
 everything else, a timeout and a closed connection included, is `unknown`.
@@ -62,6 +62,13 @@ def content(seed: int, number: int, size: int) -> bytes:
 
 def hash_of(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()
+
+
+def value_of(answer: Answer | None) -> str:
+    """What an answer to a GET says the value is."""
+    if answer is not None and answer.status == 200:
+        return hash_of(answer.body)
+    return ABSENT if answer is not None and answer.status == 404 else UNREADABLE
 
 
 class Load:
@@ -151,7 +158,7 @@ class Load:
     async def _get(self, connection: Connection, key: str) -> Outcome:
         number = self._ledger.begin("get", key, "")
         answer = await self._send(connection, "GET", key)
-        value = _value(answer)
+        value = value_of(answer)
         outcome: Outcome = "unknown" if value == UNREADABLE else "ok"
         self.counts[f"get {outcome}"] += 1
         self._ledger.end(number, outcome, value=value)
@@ -261,78 +268,6 @@ class Load:
             if not _good(answer):
                 raise AssertionError(f"cannot enable versioning of {bucket}: {answer}")
         connection.close()
-
-
-async def read_all(access: Access, keys: Iterable[str], *, attempts: int = 40) -> dict[str, str]:
-    """The value of each key, read until the store answers definitely."""
-    wanted = [(key, None) for key in sorted(set(keys))]
-    return {key: value for (key, _), value in (await _read(access, wanted, attempts)).items()}
-
-
-async def read_versions(
-    access: Access, versions: Iterable[tuple[str, str]], *, attempts: int = 40
-) -> dict[tuple[str, str], str]:
-    """The value of each version of each key."""
-    found = await _read(access, sorted(set(versions)), attempts)
-    return {(key, version): value for (key, version), value in found.items() if version is not None}
-
-
-async def list_keys(access: Access, bucket: str) -> set[str]:
-    """Every key of a bucket, as `bucket/key`."""
-    signer = Signer(access)
-    connection = Connection(signer.host, signer.port)
-    keys: set[str] = set()
-    token = ""
-    while True:
-        query = [("list-type", "2"), ("max-keys", "500")]
-        if token:
-            query.append(("continuation-token", token))
-        answer = await connection.ask(signer.head("GET", f"/{bucket}", query=query))
-        if answer.status != 200:
-            raise Fault(f"list {bucket}: {answer.status} {answer.body[:200]!r}")
-        keys |= {
-            f"{bucket}/{key.decode()}" for key in re.findall(rb"<Key>([^<]+)</Key>", answer.body)
-        }
-        more = re.search(rb"<NextContinuationToken>([^<]+)<", answer.body)
-        if more is None:
-            connection.close()
-            return keys
-        token = more[1].decode()
-
-
-async def _read(
-    access: Access, wanted: list[tuple[str, str | None]], attempts: int
-) -> dict[tuple[str, str | None], str]:
-    signer = Signer(access)
-    left = iter(wanted)
-    found: dict[tuple[str, str | None], str] = {}
-
-    async def reader() -> None:
-        connection = Connection(signer.host, signer.port)
-        for key, version in left:
-            query = (("versionId", version),) if version is not None else ()
-            value = UNREADABLE
-            for _ in range(attempts):
-                try:
-                    async with asyncio.timeout(ANSWER_WITHIN_S):
-                        answer = await connection.ask(signer.head("GET", f"/{key}", query=query))
-                except (Fault, OSError, TimeoutError, ValueError):
-                    answer = None
-                value = _value(answer)
-                if value != UNREADABLE:
-                    break
-                await asyncio.sleep(0.5)
-            found[(key, version)] = value
-        connection.close()
-
-    await asyncio.gather(*(reader() for _ in range(8)))
-    return found
-
-
-def _value(answer: Answer | None) -> str:
-    if answer is not None and answer.status == 200:
-        return hash_of(answer.body)
-    return ABSENT if answer is not None and answer.status == 404 else UNREADABLE
 
 
 def _good(answer: Answer | None) -> bool:
