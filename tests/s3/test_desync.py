@@ -120,6 +120,7 @@ def attempts(bucket: str) -> Iterator[tuple[str, str, bool]]:
     """Method, path, and whether it is signed: refused early, late, and not at all."""
     yield "GET", path(), False
     yield "PUT", path(), False
+    yield "PUT", path() + "é", False  # raw bytes beyond ASCII, which the parser does not take
     yield "PUT", f"/{bucket}/a", True
     yield "POST", f"/{bucket}?delete", True
 

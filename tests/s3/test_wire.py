@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import socket
+from xml.etree import ElementTree
+
 import pytest
 
+from tests.s3.raw import ANSWER_WITHIN_S
 from tests.s3.refusals import refused
 
 
@@ -93,3 +98,57 @@ def test_a_plus_is_literal_in_a_path_and_a_space_in_a_query(raw, s3, bucket) -> 
 
     assert raw("GET", f"/{bucket}/a+b").body == b"plus"
     assert raw("GET", f"/{bucket}?prefix=a+b").xml.findtext("Contents/Key") == "a b"
+
+
+def exchanged(raw, sent: bytes) -> bytes:
+    """All that comes back for these bytes until the gateway closes."""
+    came = b""
+    with socket.create_connection((raw.host, raw.port), timeout=ANSWER_WITHIN_S) as connection:
+        connection.sendall(sent)
+        while piece := connection.recv(1 << 16):
+            came += piece
+    return came
+
+
+@pytest.mark.parametrize("sent", [b"NONSENSE\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03"])
+def test_what_is_no_request_gets_an_error_of_s3_and_the_end(raw, sent: bytes) -> None:
+    head, _, body = exchanged(raw, sent).partition(b"\r\n\r\n")
+
+    assert head.startswith(b"HTTP/1.1 400 Bad Request\r\n")
+    assert b"\r\nconnection: close" in head
+    request_id = ElementTree.fromstring(body).findtext("RequestId")
+    assert f"\r\nx-amz-request-id: {request_id}\r\n".encode() in head
+    assert ElementTree.fromstring(body).findtext("Code") == "BadRequest"
+
+
+def test_a_key_may_stand_in_the_path_as_it_is(raw, s3, bucket) -> None:
+    s3.put_object(Bucket=bucket, Key="bücher/€", Body=b"found")
+    path = f"/{bucket}/bücher/€"
+    headers = raw.signer.headers("GET", f"{raw.endpoint}{path}") | {"connection": "close"}
+    lines = [f"GET {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers.items())]
+
+    came = exchanged(raw, "\r\n".join([*lines, "", ""]).encode())
+
+    assert came.startswith(b"HTTP/1.1 200 OK\r\n")
+    assert came.endswith(b"\r\n\r\nfound")
+
+
+def test_a_body_nobody_wants_must_be_the_one_that_was_signed(raw, s3, bucket) -> None:
+    s3.put_object(Bucket=bucket, Key="a", Body=b"kept")
+    other = hashlib.sha256(b"other").hexdigest()
+    copied = {"x-amz-copy-source": f"/{bucket}/a", "x-amz-metadata-directive": "REPLACE"}
+
+    for method, headers in (("DELETE", {}), ("PUT", copied)):
+        answer = raw(method, f"/{bucket}/a", headers=headers, body=b"a body", payload_hash=other)
+        assert (answer.status, answer.code) == (400, "XAmzContentSHA256Mismatch")
+    assert raw("GET", f"/{bucket}/a").body == b"kept"
+    assert raw("DELETE", f"/{bucket}/a", body=b"a body").status == 204
+
+
+def test_a_range_ends_with_the_object_however_far_it_reaches(raw, s3, bucket) -> None:
+    s3.put_object(Bucket=bucket, Key="a", Body=b"0123456789")
+
+    answer = raw("GET", f"/{bucket}/a", headers={"range": "bytes=3-" + "9" * 40})
+
+    assert (answer.status, answer.body) == (206, b"3456789")
+    assert answer.headers["content-range"] == "bytes 3-9/10"
