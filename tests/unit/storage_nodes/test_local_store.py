@@ -23,6 +23,7 @@ from storage_nodes.stores.base import ShardStore
 from storage_nodes.stores.local import LocalShardFile, LocalShardStore
 from tests.support.disks import TestDisk
 from tests.support.nodes import RunningNode, eventually, running_node
+from tests.support.shard_stores import content
 
 pytestmark = pytest.mark.cluster
 
@@ -320,11 +321,3 @@ async def test_a_drive_that_vanishes_and_comes_back_is_used_again_with_new_files
         await eventually(lambda: content(store, name), b"head")
         with pytest.raises((DriveGone, DriveFenced)):
             await file.write(4, [b"more"], sync=True)
-
-
-async def content(store: ShardStore, name: ShardName) -> bytes:
-    reader = await store.open(name)
-    try:
-        return await reader.read(0, 1 << 20)
-    finally:
-        await reader.close()

@@ -18,6 +18,7 @@ from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
 from storage_nodes.stores.http import HttpNode, HttpShardStore
 from tests.support.nodes import ROOT, RunningNode, eventually, files_below, running_node
+from tests.support.shard_stores import content
 
 pytestmark = pytest.mark.cluster
 
@@ -43,14 +44,6 @@ async def publish(store: ShardStore, name: ShardName) -> None:
     file = await store.create(name, purpose="shard")
     await file.write(0, [b"bytes"], sync=True)
     await file.publish()
-
-
-async def content(store: ShardStore, name: ShardName) -> bytes:
-    reader = await store.open(name)
-    try:
-        return await reader.read(0, 100)
-    finally:
-        await reader.close()
 
 
 async def test_a_stop_is_clean_and_keeps_what_was_published(
