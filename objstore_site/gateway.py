@@ -65,7 +65,7 @@ class _Place:
         self.pid = 0
         self.start_at = 0.0
         self._started_at = 0.0
-        self._young_deaths = 0
+        self._wait = 0.0
 
     def taken(self, pid: int, now: float) -> None:
         """A worker has been started."""
@@ -75,11 +75,8 @@ class _Place:
     def left(self, now: float) -> float:
         """The worker died: in how many seconds the next is to be started."""
         self.pid = 0
-        if now - self._started_at >= SETTLED_AFTER_S:
-            self._young_deaths = 0
-        wait = AGAIN_AFTER_S * 2.0 ** (self._young_deaths - 1) if self._young_deaths else 0.0
-        wait = min(wait, LONGEST_AGAIN_AFTER_S)
-        self._young_deaths += 1
+        wait = 0.0 if now - self._started_at >= SETTLED_AFTER_S else self._wait
+        self._wait = min(max(AGAIN_AFTER_S, 2 * wait), LONGEST_AGAIN_AFTER_S)
         self.start_at = now + wait
         return wait
 
@@ -112,14 +109,13 @@ class _Parent:
 
     def _wait(self) -> tuple[int, int]:
         """The next worker that ended and its status; (0, 0) when one may be due to be started."""
-        if all(place.pid for place in self._places) or self._is_stopping:
+        alive = [place for place in self._places if place.pid]
+        if alive and (self._is_stopping or len(alive) == len(self._places)):
             return os.wait()
-        if any(place.pid for place in self._places):
-            pid, status = os.waitpid(-1, os.WNOHANG)
-            if pid:
-                return pid, status
-        time.sleep(_LOOK_EVERY_S)
-        return 0, 0
+        ended = os.waitpid(-1, os.WNOHANG) if alive else (0, 0)
+        if not ended[0]:
+            time.sleep(_LOOK_EVERY_S)
+        return ended
 
     def _ended(self, place: _Place, code: int) -> None:
         pid = place.pid

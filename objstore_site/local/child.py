@@ -92,7 +92,8 @@ class Child:
 
     def backoff_s(self) -> float:
         """How long to wait before the next start."""
-        return min(FIRST_BACKOFF_S * 2.0**self.deaths, LONGEST_BACKOFF_S)
+        # A power of an ever larger number would end in an OverflowError.
+        return min(FIRST_BACKOFF_S * 2.0 ** min(self.deaths, 30), LONGEST_BACKOFF_S)
 
     def is_due(self) -> bool:
         """Is it time to start it again?"""

@@ -78,6 +78,13 @@ def test_each_death_doubles_the_wait(make_child) -> None:
     assert waits == [0.5, 1.0, 2.0]
 
 
+def test_the_wait_has_an_end_however_many_deaths(make_child) -> None:
+    child = make_child("")
+    child.deaths = 5000
+
+    assert child.backoff_s() == 30.0
+
+
 def test_a_child_takes_its_own_children_along(make_child, tmp_path: Path) -> None:
     child = make_child(
         "import subprocess, sys, pathlib\n"

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,7 @@ import pytest
 
 from core.errors import ConfigurationError
 from objstore_site import gateway
+from tests.support.nodes import wait_until
 
 # What a worker serves here: its own process id; `/slow` after it has said so on standard output.
 _PROGRAM = """
@@ -27,8 +29,12 @@ class Application:
     async def open(self, settings):
         if "cannot" in sys.argv:
             raise RuntimeError("nothing to open")
+        if "patient" in sys.argv:
+            print("open", flush=True)
     async def close(self):
         print("closed", flush=True)
+    async def refuse(self, scope, receive, send):
+        raise AssertionError("only requests are sent here")
     async def __call__(self, scope, receive, send):
         if scope["raw_path"] == b"/slow":
             print("slow", flush=True)
@@ -41,6 +47,9 @@ class Application:
 s3 = SimpleNamespace(host="127.0.0.1", port=0, workers=2, backlog=16, keep_alive_s=60.0,
                      idle_timeout_s=60.0)
 config = SimpleNamespace(s3=s3)
+if "patient" in sys.argv:
+    # Whoever dies after the first died young, and is replaced in an hour.
+    gateway.AGAIN_AFTER_S = gateway.LONGEST_AGAIN_AFTER_S = gateway.SETTLED_AFTER_S = 3600.0
 listener = gateway._listen(config)
 print(listener.getsockname()[1], flush=True)
 gateway._Parent(config, listener, Application()).run()
@@ -77,6 +86,20 @@ class Running:
         return answer
 
 
+def end(pid: int) -> None:
+    """Kill a worker, and wait until its parent knows."""
+    os.kill(pid, signal.SIGKILL)
+    wait_until(lambda: not is_there(pid))
+
+
+def is_there(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 @pytest.fixture
 def running() -> Iterator[Running]:
     made = Running()
@@ -94,6 +117,57 @@ def test_a_worker_that_dies_is_replaced(running: Running) -> None:
         os.kill(pid, signal.SIGKILL)
         killed.add(pid)
     assert running.ask() not in killed
+
+
+def test_workers_whose_successors_die_young_are_replaced_later_and_the_others_at_once() -> None:
+    running = Running("patient")
+    try:
+        killed = set()
+        # Two workers, and one for each of them at once, whichever of them answer.
+        for _ in range(4):
+            pid = running.ask()
+            end(pid)
+            killed.add(pid)
+        time.sleep(1)
+    finally:
+        running.process.terminate()
+
+    assert running.process.wait(60) == 0
+    assert len(killed) == 4
+    assert running.process.stdout is not None
+    assert running.process.stdout.read().count("open") == 4
+
+
+def test_one_death_is_no_wait_and_every_further_young_one_a_longer_wait() -> None:
+    place = gateway._Place()
+    now, waits = 0.0, []
+    for number in range(12):
+        place.taken(100 + number, now)
+        now += 1.0
+        waits.append(place.left(now))
+        assert (place.pid, place.start_at) == (0, now + waits[-1])
+        now += waits[-1]
+
+    assert waits == [0.0, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, *[10.0] * 5]
+
+    place.taken(200, now)
+    now += gateway.SETTLED_AFTER_S
+    assert place.left(now) == 0.0
+    place.taken(201, now)
+    assert place.left(now + 1.0) == 0.2
+
+
+def test_each_death_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
+    config: Any = SimpleNamespace(s3=SimpleNamespace(workers=1))
+    parent = gateway._Parent(config, None, None)  # type: ignore[arg-type]
+    (place,) = parent._places
+    place.taken(4711, gateway.time.monotonic())
+
+    parent._ended(place, -9)
+
+    (line,) = caplog.records
+    assert line.getMessage() == "a gateway worker ended"
+    assert (line.worker, line.code, line.again_after_s) == (4711, -9, 0.0)  # type: ignore[attr-defined]
 
 
 def test_a_request_under_way_is_answered_before_the_gateway_stops(running: Running) -> None:
