@@ -328,12 +328,10 @@ class Connection(asyncio.Protocol):
             # Its answer is the last one; the body still wanted will not come.
             self._reading.lose()
             return
-        # Of an earlier request nothing is told; a method is whole when a target follows it.
-        url, headers = (self._url, self._headers) if self._in_head else (b"", [])
-        method = self._parser.get_method() if url or has_method else b""
-        refusal = Refusal(
-            self, self._connections.refusing, status, method, url, headers, self._peer
-        )
+        # A method is whole when a target follows it.
+        method = self._parser.get_method() if self._url or has_method else b""
+        refusing, headers = self._connections.refusing, self._headers
+        refusal = Refusal(self, refusing, status, method, self._url, headers, self._peer)
         if self.answering is None:
             self._answer(refusal)
         else:

@@ -109,6 +109,21 @@ async def test_a_raw_target_behind_an_unanswered_request_is_refused() -> None:
     assert peer.wire.ended == "closed"
 
 
+async def test_a_body_in_front_of_a_raw_target_is_no_request(peer: Peer) -> None:
+    body = "GET /smuggled/ä HTTP/1.1\r\nHost: store\r\n\r\n".encode()
+    head = b"PUT /key HTTP/1.1\r\nHost: store\r\nContent-Length: %d\r\n\r\n" % len(body)
+    answers = await peer.say(head, body + RAW)
+    assert bodies(answers.partition(b"HTTP/1.1 400")[0]) == [body]
+    assert answers.count(b"HTTP/1.1 400") == 1
+    assert peer.wire.ended == "closed"
+
+
+async def test_a_raw_target_leaves_room_for_as_long_a_head_as_others(peer: Peer) -> None:
+    field = b"X: " + bytes([97]) * (connection.HEAD_BYTES - 1024)
+    answers = await peer.say(RAW[:-2] + field, b"\r\n\r\n")
+    assert bodies(answers) == [SENT]
+
+
 async def test_an_endless_raw_target_is_refused(peer: Peer) -> None:
     piece = "ä".encode() * 1000
     pieces = [piece] * (connection.HEAD_BYTES // len(piece) + 1)

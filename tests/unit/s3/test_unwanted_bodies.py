@@ -65,6 +65,16 @@ async def test_a_large_one_is_not_read_for_its_hash(client: Client, handled: Han
     assert (response.status, handled.received) == (200, body)
 
 
+async def test_one_of_unknown_length_is_not_read_on_when_it_is_large(client: Client) -> None:
+    pieces = [bytes(SMALL), b"a", b"b", b"c"]
+
+    response = await client.signed(
+        "DELETE", "/bucket/a", b"", headers=UNSIZED, payload_hash=OTHER, pieces=pieces
+    )
+
+    assert response.status == 200
+
+
 async def test_one_cut_short_is_refused(client: Client, handled: Handled) -> None:
     headers = {"content-length": "10"}
 
