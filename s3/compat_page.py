@@ -29,11 +29,11 @@ CHOICES = """## Where S3 leaves a choice
 - What cannot be parsed as HTTP is `400 BadRequest`, and the connection ends; so it does behind
   `400 RequestHeaderSectionTooLarge` when a head has over 64 KiB or 200 fields. HTTP/1.1 without
   Host, or any request with two, is `400 InvalidRequest`.
-- Path and query may hold UTF-8 that is not percent-encoded, signed as it is or encoded; bytes that
-  are no UTF-8 are `400 InvalidURI`. Not so in a request sent before an earlier one of its connection
-  was answered (`400 BadRequest`), in one whose first line holds a whole URL, or in a host.
-- The body of an operation that takes none is ignored. Up to 64 KiB of it must have the hash that was
-  signed for it (`400 XAmzContentSHA256Mismatch`); a larger one is not looked at.
+- Path and query may hold UTF-8 that is not percent-encoded, signed as it is or encoded; bytes
+  that are no UTF-8 are `400 InvalidURI`. Not so in a request sent before an earlier one of its
+  connection was answered (`400 BadRequest`), in one that begins with a whole URL, or in a host.
+- The body of an operation that takes none is ignored. Up to 64 KiB of it must have the hash that
+  was signed for it (`400 XAmzContentSHA256Mismatch`); a larger one is not looked at.
 - The end of a range may have any number of digits: what is beyond the object ends with it.
 - An empty continuation token is none. `X-Amz-Expires` out of its bounds is 403.
 - A copy shares the bytes of its source where both have the same storage policy: the ETag stays,
