@@ -12,13 +12,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
-from botocore.config import Config
 
 from benchmarks import processes
+from tests.s3.accounts import patient_client
 from tests.support.local_store import LocalStore, wait_for
 from tests.support.repository import REPOSITORY
 
@@ -48,26 +46,14 @@ def store(module_store: LocalStore) -> LocalStore:
     return module_store
 
 
-def _client(store: LocalStore) -> Any:
-    access = store.access
-    return boto3.client(
-        "s3",
-        endpoint_url=access.endpoint,
-        aws_access_key_id=access.access_key,
-        aws_secret_access_key=access.secret_key,
-        region_name="us-east-1",
-        config=Config(retries={"max_attempts": 10, "mode": "standard"}, read_timeout=120),
-    )
-
-
 def _put(store: LocalStore, bucket: str) -> None:
-    client = _client(store)
+    client = patient_client(store)
     client.create_bucket(Bucket=bucket)
     client.put_object(Bucket=bucket, Key="kept", Body=BODY)
 
 
 def _kept(store: LocalStore, bucket: str) -> bytes:
-    return _client(store).get_object(Bucket=bucket, Key="kept")["Body"].read()
+    return patient_client(store).get_object(Bucket=bucket, Key="kept")["Body"].read()
 
 
 def _pids(store: LocalStore, role: str) -> list[int]:

@@ -8,11 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import boto3
 import psycopg
 import pytest
-from botocore.config import Config
 
+from tests.s3.accounts import patient_client
 from tests.support.local_store import LocalStore, running_store, wait_for
 from tests.support.tables import rows
 
@@ -40,7 +39,7 @@ class Objects:
 
     def __init__(self, store: LocalStore) -> None:
         chance = random.Random(12)
-        self.client = _client(store)
+        self.client = patient_client(store)
         self.bodies: dict[tuple[str, str, str | None], bytes] = {}
         self.client.create_bucket(Bucket="plain")
         self.client.create_bucket(Bucket="versioned")
@@ -155,18 +154,6 @@ def differences(
     return {
         table: (before[table], after[table]) for table in before if before[table] != after[table]
     }
-
-
-def _client(store: LocalStore) -> Any:
-    access = store.access
-    return boto3.client(
-        "s3",
-        endpoint_url=access.endpoint,
-        aws_access_key_id=access.access_key,
-        aws_secret_access_key=access.secret_key,
-        region_name="us-east-1",
-        config=Config(retries={"max_attempts": 10, "mode": "standard"}, read_timeout=120),
-    )
 
 
 def test_a_store_that_runs_is_not_rebuilt(store: LocalStore) -> None:

@@ -55,6 +55,18 @@ def client_for(endpoint: str, access_key: str, secret_key: str, **options: objec
     )
 
 
+def patient_client(store: LocalStore) -> BaseClient:
+    """A client with the store's first key that tries again, for stores that come and go."""
+    access = store.access
+    return client_for(
+        access.endpoint,
+        access.access_key,
+        access.secret_key,
+        retries={"max_attempts": 10, "mode": "standard"},
+        read_timeout=120,
+    )
+
+
 def create_account(store: LocalStore, name: str) -> Account:
     """Make a tenant with a root key."""
     email = f"{name}@example.com"

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID
 
@@ -24,6 +23,7 @@ from tenants import accounts, credentials
 from tests.support.drives import CLUSTER, MemoryStorage
 from tests.support.journals import copy_changes
 from tests.support.namespace import Namespace
+from tests.support.uploads import Listed
 from tests.support.work import perform
 from workers import usage
 from workers.journal import SNAPSHOT
@@ -84,13 +84,6 @@ def spill(storage: MemoryStorage, below: Path) -> dict[int, Path]:
             (path / "trash").mkdir(exist_ok=True)
             (path / "trash" / f"{int(at.timestamp() * 1000):013d}-{name}").write_bytes(held)
     return paths
-
-
-@dataclass(frozen=True)
-class Listed:
-    number: int
-    etag: str
-    checksums: dict[str, str] = field(default_factory=dict)
 
 
 class Story:

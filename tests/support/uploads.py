@@ -14,6 +14,8 @@ from tests.support.namespace import Namespace
 
 @dataclass(frozen=True)
 class Listed:
+    """A part as Complete lists it."""
+
     number: int
     etag: str
     checksums: dict[str, str] = field(default_factory=dict)

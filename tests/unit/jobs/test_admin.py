@@ -25,13 +25,6 @@ MODELS = [
 
 
 @pytest.fixture
-def operator() -> Client:
-    client = Client()
-    client.force_login(User.objects.create_superuser("operator"))
-    return client
-
-
-@pytest.fixture
 def rows() -> None:
     tenant = accounts.create_tenant("acme").tenant
     bucket = control.create(tenant.id, "photos", region="r", documents={"acl": "private"})

@@ -16,6 +16,7 @@ from objects.draft import UNCONDITIONAL, Draft, Written
 from objects.extents import ExtentRow, cut
 from objects.found import NONE
 from tests.support.namespace import Namespace
+from tests.support.uploads import Listed
 
 
 async def copied(space: Namespace, source: str, target: str, **draft: object) -> Written:
@@ -139,13 +140,6 @@ async def test_a_range_becomes_a_part(space: Namespace) -> None:
     assert written.etag == hashlib.md5(bytes(range(10, 20))).hexdigest()
     value = checksums.encode(checksums.digest("CRC32", bytes(range(10, 20))))
     assert written.checksums == {"algorithm": "CRC32", "type": "FULL_OBJECT", "value": value}
-
-
-class Listed:
-    def __init__(self, number: int, etag: str) -> None:
-        self.number = number
-        self.etag = etag
-        self.checksums: dict[str, str] = {}
 
 
 async def test_tags_change_without_a_new_version(versioned: Namespace) -> None:

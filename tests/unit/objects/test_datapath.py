@@ -15,6 +15,7 @@ from objects import copy, durability, multipart, write
 from objects.draft import UNCONDITIONAL, Draft
 from objects.found import NONE
 from tests.support.datapath import DataPath, datapath
+from tests.support.uploads import Listed
 
 MiB = 1 << 20
 
@@ -177,15 +178,6 @@ async def test_an_upload_of_small_and_large_parts(module_database: str) -> None:
             await path.get("big", part=ByteRange(5 * MiB - 3, 12 * MiB + 3))
             == (whole[5 * MiB - 3 : 12 * MiB + 3])
         )
-
-
-class Listed:
-    """One line of a Complete."""
-
-    def __init__(self, number: int, etag: str) -> None:
-        self.number = number
-        self.etag = etag
-        self.checksums: dict[str, str] = {}
 
 
 async def test_a_part_is_copied_out_of_coded_segments(module_database: str) -> None:

@@ -33,7 +33,7 @@ from tenants import accounts
 from tests.support import session
 from tests.support.journals import copy_changes
 from tests.support.rebuilding import spill, take_snapshot
-from tests.support.rebuilt import Source, source_and_target
+from tests.support.rebuilt import Source
 from tests.support.tables import rows
 from workers.journal import SNAPSHOT
 
@@ -66,12 +66,6 @@ def pointed_at(url: str) -> Iterator[None]:
             yield
         finally:
             session._point_django_at(before)
-
-
-@pytest.fixture
-def source(django_db_blocker: session.Blocker, tmp_path: Path) -> Iterator[Source]:
-    with source_and_target(django_db_blocker, tmp_path) as made:
-        yield made
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -15,18 +14,11 @@ from objstore_site.rebuild.report import Report
 from storage_nodes.pack_format import SegmentRecords
 from storage_nodes.shard_file import ShardHeader
 from storage_nodes.shard_name import ShardName
-from tests.support import session
 from tests.support.drives import CLUSTER, SealedPack
 from tests.support.journals import copy_changes
-from tests.support.rebuilt import Source, source_and_target
+from tests.support.rebuilt import Source
 from tests.support.work import perform
 from workers.encode import encode
-
-
-@pytest.fixture
-def source(django_db_blocker: session.Blocker, tmp_path: Path) -> Iterator[Source]:
-    with source_and_target(django_db_blocker, tmp_path) as made:
-        yield made
 
 
 @pytest.fixture

@@ -1,16 +1,14 @@
 """`manage.py cluster` and `manage.py drive`: what an operator is told and may decide."""
 
-import json
 import shutil
 from collections.abc import Iterator
 from datetime import timedelta
-from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import connection
 
 from core import clock
@@ -19,6 +17,7 @@ from storage_nodes.models import Drive, Node, SegmentShard
 from storage_nodes.registration import register_node
 from storage_nodes.segment_models import Segment
 from tenants.models import Audit
+from tests.support.commands import run, run_json
 from tests.support.nodes import RunningNode, running_node
 
 pytestmark = pytest.mark.django_db
@@ -43,16 +42,6 @@ def three_zones(tmp_path: Path) -> list[Drive]:
             drives=[tmp_path / f"node-{number}" / f"drive-{n}" for n in range(1, 5)],
         )
     return list(Drive.objects.order_by("node__name", "path"))
-
-
-def run(*arguments: str) -> str:
-    out = StringIO()
-    call_command(*arguments, stdout=out)
-    return out.getvalue()
-
-
-def run_json(*arguments: str) -> Any:
-    return json.loads(run(*arguments, "--json"))
 
 
 def test_the_default_cluster_says_that_it_does_not_survive_its_disk(

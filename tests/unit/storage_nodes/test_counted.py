@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from core import clock, metrics
+from core import metrics
 from core.config import config
 from core.errors import DriveFenced
 from core.metrics import Metric
@@ -70,13 +70,6 @@ class Bench:
     def harm(self, place: Located, index: int) -> None:
         name = ShardName(place.segment_id, place.epoch, index)
         self.fleet.stores[place.drives[index]].shards[name][HEADER_SIZE + 70_000] ^= 1
-
-
-@pytest.fixture
-def time() -> Iterator[FakeClock]:
-    with clock.use(FakeClock()) as fake:
-        assert isinstance(fake, FakeClock)
-        yield fake
 
 
 @pytest.fixture

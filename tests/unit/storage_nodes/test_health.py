@@ -9,7 +9,6 @@ from uuid import UUID
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from core import clock
 from core import config as configuration
@@ -54,15 +53,6 @@ def moment() -> Iterator[ShiftedClock]:
     shifted = ShiftedClock()
     with clock.use(shifted):
         yield shifted
-
-
-@pytest.fixture
-def rows(module_database: str) -> Iterator[Rows]:
-    """The module's database, without nodes, drives and segments."""
-    with psycopg.connect(module_database, autocommit=True) as connection:
-        for table in ("segment_shard", "segment", "job", "drive", "node", "zone"):
-            connection.execute(sql.SQL("delete from {}").format(sql.Identifier(table)))
-        yield connection
 
 
 @asynccontextmanager

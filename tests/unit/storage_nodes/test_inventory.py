@@ -6,7 +6,6 @@ from uuid import uuid4
 
 import psycopg
 import pytest
-from psycopg import sql
 
 from core import config as configuration
 from core.config import config
@@ -27,15 +26,6 @@ Rows = psycopg.Connection[tuple[object, ...]]
 def node() -> Iterator[RunningNode]:
     with running_node(drives=2) as running:
         yield running
-
-
-@pytest.fixture
-def rows(module_database: str) -> Iterator[Rows]:
-    """The module's database, without nodes, drives and segments."""
-    with psycopg.connect(module_database, autocommit=True) as connection:
-        for table in ("segment_shard", "segment", "job", "drive", "node", "zone"):
-            connection.execute(sql.SQL("delete from {}").format(sql.Identifier(table)))
-        yield connection
 
 
 @asynccontextmanager

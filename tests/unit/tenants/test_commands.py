@@ -2,26 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from io import StringIO
-from typing import Any
-
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 
 from tenants.models import AccessKey, Tenant
+from tests.support.commands import run, run_json
 
 pytestmark = pytest.mark.django_db
-
-
-def run(*arguments: str) -> str:
-    out = StringIO()
-    call_command(*arguments, stdout=out)
-    return out.getvalue()
-
-
-def run_json(*arguments: str) -> Any:
-    return json.loads(run(*arguments, "--json"))
 
 
 def test_tenant_create_tells_everything_a_client_needs():

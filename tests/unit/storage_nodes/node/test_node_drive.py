@@ -3,7 +3,6 @@
 import errno
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -18,18 +17,6 @@ from tests.support.nodes import files_below
 
 NAME = ShardName(UUID("0190a0b0-c0d0-7000-8000-00000000abcd"), 7, 2)
 FOLDER = "shards/cd/ab"
-
-
-@pytest.fixture
-def disk() -> TestDisk:
-    return TestDisk()
-
-
-@pytest.fixture
-def on_disk(tmp_path: Path, disk: TestDisk) -> Iterator[DriveOnDisk]:
-    made = DriveOnDisk(tmp_path, disk=disk)
-    yield made
-    made.close()
 
 
 def shards(on_disk: DriveOnDisk) -> list[str]:

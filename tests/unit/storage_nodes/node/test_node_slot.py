@@ -3,7 +3,6 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -19,18 +18,6 @@ from tests.support.disks import NO_LIMITS, DriveOnDisk, TestDisk
 from tests.support.nodes import files_below
 
 NAME = ShardName(UUID(int=9), 1, 0)
-
-
-@pytest.fixture
-def disk() -> TestDisk:
-    return TestDisk()
-
-
-@pytest.fixture
-def on_disk(tmp_path: Path, disk: TestDisk) -> Iterator[DriveOnDisk]:
-    made = DriveOnDisk(tmp_path, disk=disk)
-    yield made
-    made.close()
 
 
 def publish(on_disk: DriveOnDisk) -> None:
