@@ -31,7 +31,12 @@ class SegmentRow:
     size: int
     drives: tuple[int, ...]
     cell_size: int | None
+    confirmed: tuple[int, ...] | None
     sealed_at: datetime | None
+
+    def is_where(self, other: "SegmentRow") -> bool:
+        """Is that the same layout on the same drives?"""
+        return (self.epoch, self.layout, self.drives) == (other.epoch, other.layout, other.drives)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,26 +49,29 @@ class RetiredRow:
     width: int
 
 
-_COLUMNS = "id, storage_policy, layout, state, epoch, size, drives, cell_size, sealed_at"
+_COLUMNS = "id, storage_policy, layout, state, epoch, size, drives, cell_size, confirmed, sealed_at"
 
 
 def segment(segment_id: UUID) -> SegmentRow | None:
-    rows = _ask(f"SELECT {_COLUMNS} FROM segment WHERE id = %s", segment_id)
-    return _segment(rows[0]) if rows else None
+    found = segments("id = %s", segment_id)
+    return found[0] if found else None
+
+
+def segments(condition: str, *params: Any) -> list[SegmentRow]:
+    """The segments for which an SQL condition holds; it may go on with an order and a limit."""
+    rows = _ask(f"SELECT {_COLUMNS} FROM segment WHERE {condition}", *params)
+    return [_segment(row) for row in rows]
 
 
 def small_sealed(policy: str, below_bytes: int, limit: int) -> list[SegmentRow]:
     """Sealed pack segments of this policy that wait to be coded and are small, oldest first."""
-    return [
-        _segment(row)
-        for row in _ask(
-            f"SELECT {_COLUMNS} FROM segment WHERE state = 'sealed' AND layout = 'replicated'"
-            " AND storage_policy = %s AND size < %s ORDER BY id LIMIT %s",
-            policy,
-            below_bytes,
-            limit,
-        )
-    ]
+    return segments(
+        "state = 'sealed' AND layout = 'replicated' AND storage_policy = %s AND size < %s"
+        " ORDER BY id LIMIT %s",
+        policy,
+        below_bytes,
+        limit,
+    )
 
 
 def leases_run_out(limit: int) -> list[tuple[UUID, int]]:
@@ -312,7 +320,8 @@ def _segment(row: tuple[Any, ...]) -> SegmentRow:
         size=row[5],
         drives=tuple(row[6]),
         cell_size=row[7],
-        sealed_at=row[8],
+        confirmed=None if row[8] is None else tuple(row[8]),
+        sealed_at=row[9],
     )
 
 

@@ -19,6 +19,7 @@ from core import bridge, clock
 from core.errors import NodeUnreachable, StoreError
 from storage_nodes import garbage, layouts
 from storage_nodes.copies import end_of
+from storage_nodes.layouts import SegmentRow
 from storage_nodes.policy import policy
 from storage_nodes.rebuild import Coded
 from storage_nodes.shard_name import ShardName
@@ -26,7 +27,6 @@ from storage_nodes.stores.base import ShardStore
 from storage_nodes.verify import coded, copies, rows
 from storage_nodes.verify.copies import Replicated
 from storage_nodes.verify.findings import OWED, Finding, Store, Tally, Throttle
-from storage_nodes.verify.rows import Kept
 
 # Findings that are listed one by one.
 LISTED = 10_000
@@ -118,7 +118,7 @@ def verify(cluster: Cluster, wanted: Wanted, progress: Progress | None = None) -
         for finding in _segment(cluster, row, wanted, throttle):
             if finding.kind == "unreachable":
                 away.add(finding.drive)
-            result.add(_owed(finding) if wanted.repair else finding)
+            result.add(finding)
         tally.segments += 1
     if wanted.segment is None:
         for drive in cluster.drives:
@@ -154,7 +154,7 @@ class _Away:
         return self._until.get(drive, 0.0) > clock.monotonic()
 
 
-def _segments(wanted: Wanted, result: Result) -> tuple[int, Iterator[Kept]]:
+def _segments(wanted: Wanted, result: Result) -> tuple[int, Iterator[SegmentRow]]:
     """How many segments there are to read, and these."""
     if wanted.segment is not None:
         row = rows.segment(wanted.segment)
@@ -164,9 +164,11 @@ def _segments(wanted: Wanted, result: Result) -> tuple[int, Iterator[Kept]]:
     return there.count, rows.segments(there.last, wanted.drive)
 
 
-def _segment(cluster: Cluster, row: Kept, wanted: Wanted, throttle: Throttle) -> list[Finding]:
+def _segment(
+    cluster: Cluster, row: SegmentRow, wanted: Wanted, throttle: Throttle
+) -> list[Finding]:
     """What is wrong with one segment, in a layout that is still its own afterwards."""
-    now: Kept | None = row
+    now: SegmentRow | None = row
     for _ in range(TRIES):
         assert now is not None
         row = now
@@ -180,12 +182,12 @@ def _segment(cluster: Cluster, row: Kept, wanted: Wanted, throttle: Throttle) ->
         if now is None:
             return []  # nobody reads it any more
         if now.is_where(row):
-            return found
-    return found
+            break
+    return [_owed(row, finding) for finding in found] if wanted.repair else found
 
 
 def _read(
-    cluster: Cluster, row: Kept, indexes: list[int] | None, throttle: Throttle
+    cluster: Cluster, row: SegmentRow, indexes: list[int] | None, throttle: Throttle
 ) -> list[Finding]:
     if row.layout == "coded":
         as_coded = Coded(
@@ -213,13 +215,12 @@ def _read(
     return bridge.run(copies.check(replicated, cluster.store, throttle, indexes))
 
 
-def _owed(finding: Finding) -> Finding:
+def _owed(row: SegmentRow, finding: Finding) -> Finding:
     """The finding, its repair owed where one can mend it."""
     if finding.kind not in OWED or finding.index is None:
         return finding
     state = "missing" if finding.kind == "missing" else "corrupt"
-    done = rows.owe_repair(finding.segment, finding.epoch, finding.index, state)
-    return replace(finding, owed=done)
+    return replace(finding, owed=layouts.noticed(row, finding.index, state))
 
 
 def _orphans(store: ShardStore, drive: int) -> list[Finding]:
