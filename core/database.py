@@ -118,8 +118,8 @@ class Lanes:
 
     @asynccontextmanager
     async def transaction(self, role: str = MISC) -> AsyncIterator[_Connection]:
-        """Several statements in one transaction. A COMMIT whose answer is lost raises
-        `UnknownOutcome`.
+        """Several statements in one transaction. One whose answer is lost raises `UnknownOutcome`,
+        whichever it is: the block may hold its own COMMIT.
         """
         lane = self._lanes[role]
         try:
@@ -128,11 +128,13 @@ class Lanes:
             raise DatabaseUnavailable() from lost.__cause__
         try:
             connection = held.connection
-            await connection.execute("begin")
             try:
+                await connection.execute("begin")
                 yield connection
-            except BaseException:
+            except BaseException as why:
                 await _roll_back(connection)
+                if isinstance(why, psycopg.OperationalError) and not _is_answer(why):
+                    raise UnknownOutcome() from why
                 raise
             try:
                 async with asyncio.timeout(self._timeout_s):

@@ -152,6 +152,22 @@ async def test_a_commit_whose_connection_is_lost_is_unknown(lanes: Lanes) -> Non
             await end_others(lanes)
 
 
+async def test_a_transaction_whose_connection_is_lost_half_way_is_unknown(lanes: Lanes) -> None:
+    with pytest.raises(UnknownOutcome):
+        async with lanes.transaction(COMMIT) as connection:
+            await end_others(lanes)
+            await connection.execute("select 1")
+
+
+async def test_a_transaction_on_a_connection_that_was_ended_is_unknown(lanes: Lanes) -> None:
+    await lanes.fetch(COMMIT, "select 1")
+    await end_others(lanes)
+
+    with pytest.raises(UnknownOutcome):
+        async with lanes.transaction(COMMIT):
+            pytest.fail("nothing can be asked of it")
+
+
 async def test_a_database_that_is_not_there_is_unavailable(module_database: str) -> None:
     lanes = Lanes(patient(module_database + "_of_nobody"))
 
