@@ -1,8 +1,9 @@
 """HTTP/1.1 on one connection: requests come off it, answers go onto it, for any ASGI application.
 
 Here: heads and their limits, back pressure, keep-alive, pipelining, half-closed and lost
-connections. Not here: one request and its answer (s3.exchange), the grammar of HTTP (httptools: it
-is llhttp), what a request means (s3.gateway), the processes that listen (objstore_site.gateway).
+connections, what is no request. Not here: one request and its answer (s3.exchange), the grammar of
+HTTP (httptools: it is llhttp; s3.raw_target for what it refuses and we do not), what a request
+means and what refusals say (s3.gateway), the processes that listen (objstore_site.gateway).
 
 Everything happens on the loop's thread. A server that parses on threads of its own hands every
 request over several times, and each hand-over costs more than all that is done here (ADR 0011).
