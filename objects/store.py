@@ -12,11 +12,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from django.db import close_old_connections
+from django.db import InterfaceError, OperationalError, close_old_connections
 
 from core.config import Config
 from core.database import Lanes
-from core.errors import NoSuchBucket, SlowDown, StaleRevision
+from core.errors import NoSuchBucket, SlowDown, StaleRevision, UnknownOutcome
 from objects.commits import Commits, Outcome, Row
 from objects.found import Found, Question
 from objects.identities import buckets, callers
@@ -118,12 +118,17 @@ class Store:
         return fresh
 
     async def control(self, verb: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run synchronous code that uses the ORM, in a thread with a sound connection."""
+        """Run synchronous code that uses the ORM, in a thread with a sound connection.
+
+        `UnknownOutcome` where the database went away, was locked or too slow: it may be back soon.
+        """
 
         def run() -> T:
             close_old_connections()
             try:
                 return verb(*args, **kwargs)
+            except (OperationalError, InterfaceError) as why:
+                raise UnknownOutcome() from why
             finally:
                 close_old_connections()
 
