@@ -178,8 +178,8 @@ async def _restore(
 ) -> dict[int, str]:
     """Write the shards; which others were found bad on the way.
 
-    A name that exists is never written over: what a former attempt left is used, or makes room
-    once its successor is whole and durable.
+    What a former attempt left under the name is used when it is whole; otherwise it keeps the name
+    until its whole and durable successor takes that over.
     """
     stores = here.stores
     wanted: dict[int, int] = {}
