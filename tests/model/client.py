@@ -5,25 +5,33 @@ Here: requests, XML, pages put together. Not here: what is right (tests.model.re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from http.client import HTTPException
 from urllib.parse import quote, urlencode
 from xml.etree.ElementTree import Element
 
 from hypothesis import reject
 
-from tests.s3.raw import Answer, Raw
+from tests.s3.raw import Answer
 
 MAX_PAGES = 1000
 OVERLOADED = 503
+# A store whose processes were killed takes this long at most until it answers again.
+BACK_WITHIN_S = 60.0
+LOOK_EVERY_S = 0.05
+READS = ("GET", "HEAD")
+
+
+class Unanswered(Exception):
+    """Nobody was told what became of a write."""
 
 
 class Client:
-    """One bucket of the live store. `may_be_lost`: requests may go unanswered."""
+    """One bucket of the live store."""
 
-    def __init__(self, raw: Raw, bucket: str, *, may_be_lost: bool) -> None:
-        self._raw = raw
-        self._may_be_lost = may_be_lost
+    def __init__(self, raw: Callable[..., Answer], bucket: str) -> None:
+        self.raw = raw
         self.bucket = bucket
 
     def ask(
@@ -34,23 +42,21 @@ class Client:
         *,
         headers: Mapping[str, str] | None = None,
         body: bytes = b"",
+        again: bool = False,
     ) -> Answer:
-        """The answer. An example proves nothing once the machine is too slow to serve a request,
-        or nobody knows whether it was done.
+        """The answer. `again`: asking once more does no more than asking once.
+
+        An example proves nothing once the machine is too slow to serve a request.
         """
-        path = f"/{self.bucket}" + (f"/{quote(key)}" if key is not None else "")
-        if query:
-            path += "?" + urlencode(query, quote_via=quote)
-        try:
-            answer = self._raw(method, path, headers=headers, body=body)
-        except (OSError, HTTPException):
-            if not self._may_be_lost:
-                raise
-            reject()
+        answer = self.raw(method, self.path(key, query), headers=headers, body=body)
         if answer.status == OVERLOADED:
             reject()
         assert answer.status < 500, answer.body
         return answer
+
+    def path(self, key: str | None, query: Mapping[str, str] | None) -> str:
+        path = f"/{self.bucket}" + (f"/{quote(key)}" if key is not None else "")
+        return path + ("?" + urlencode(query, quote_via=quote) if query else "")
 
     def listing(self, prefix: str, delimiter: str, size: int) -> list[tuple[str, str | None]]:
         """All pages of ListObjectsV2: (key, ETag) or (common prefix, None)."""
@@ -110,6 +116,44 @@ class Client:
                 return found
             query["part-number-marker"] = text(root, "NextPartNumberMarker")
         raise AssertionError("the listing does not end")
+
+
+class PatientClient(Client):
+    """The same while processes of the store die: reads are asked until they are answered, writes
+    once.
+    """
+
+    def ask(
+        self,
+        method: str,
+        key: str | None = None,
+        query: Mapping[str, str] | None = None,
+        *,
+        headers: Mapping[str, str] | None = None,
+        body: bytes = b"",
+        again: bool = False,
+    ) -> Answer:
+        """The answer; `Unanswered` where that would be a write sent twice."""
+        until = time.monotonic() + BACK_WITHIN_S
+        why: object
+        while True:
+            try:
+                answer = self.raw(method, self.path(key, query), headers=headers, body=body)
+            except TimeoutError:
+                raise AssertionError(f"{method} {key!r} hangs") from None
+            except ConnectionRefusedError as refused:
+                was_heard, why = False, refused
+            except (OSError, HTTPException) as lost:
+                was_heard, why = True, lost
+            else:
+                if answer.status != OVERLOADED:
+                    assert answer.status < 500, answer.body
+                    return answer
+                was_heard, why = True, f"{answer.status} {answer.body!r}"
+            if was_heard and not again and method not in READS:
+                raise Unanswered(str(why))
+            assert time.monotonic() < until, f"no answer to {method} {key!r}: {why}"
+            time.sleep(LOOK_EVERY_S)
 
 
 def text(node: Element, name: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
@@ -41,7 +43,11 @@ class Objects(Both):
             made = Version(body, md5(body), {"color": color}, tags)
             return self.here.add(key, made)
 
-        self.has_written(expected, self.there.ask("PUT", key, headers=headers, body=body))
+        done = self.change(lambda: self.there.ask("PUT", key, headers=headers, body=body), expected)
+        if done is not None:
+            answer, (made,) = done
+            assert answer.headers["etag"] == f'"{made.etag}"'
+            self.learn_of(made, answer)
 
     @rule(place=places, choice=which, method=st.sampled_from(("GET", "HEAD")), condition=conditions)
     def read(self, place: int, choice: int | None, method: str, condition: str) -> None:
@@ -100,10 +106,11 @@ class Objects(Both):
 
     @rule(key=keys)
     def delete(self, key: str) -> None:
-        answer = self.there.ask("DELETE", key)
-
+        done = self.change(lambda: self.there.ask("DELETE", key), lambda: self.here.delete(key))
+        if done is None:
+            return
+        answer, (marker,) = done
         assert answer.status == 204
-        marker = self.here.delete(key)
         assert (answer.headers.get("x-amz-delete-marker") == "true") == (marker is not None)
         if marker is not None and not marker.is_null:
             self.learn(marker, answer.headers["x-amz-version-id"])
@@ -112,26 +119,35 @@ class Objects(Both):
     def delete_version(self, place: int, choice: int) -> None:
         key = self.key_at(place)
         wire_id = self.id_of(key, choice) or UNKNOWN
-        answer = self.there.ask("DELETE", key, {"versionId": wire_id})
-
+        done = self.change(
+            lambda: self.there.ask("DELETE", key, {"versionId": wire_id}),
+            lambda: self.here.delete_version(key, wire_id),
+        )
+        if done is None:
+            return
+        answer, (gone,) = done
         assert answer.status == 204
-        gone = self.here.delete_version(key, wire_id)
         was_marker = gone is not None and gone.is_marker
         assert (answer.headers.get("x-amz-delete-marker") == "true") == was_marker
 
     @rule(place=places, condition=st.sampled_from(("right", "wrong")))
     def delete_if(self, place: int, condition: str) -> None:
         key = self.key_at(place)
-        current = self.here.current(key)
-        if current is None:
+        if self.here.current(key) is None:
             return
-        answer = self.there.ask("DELETE", key, headers=self.condition_on(key, condition))
+        headers = self.condition_on(key, condition)
 
-        assert answer.status == (204 if condition == "right" else 412)
-        if condition == "right":
-            marker = self.here.delete(key)
-            if marker is not None and not marker.is_null:
-                self.learn(marker, answer.headers["x-amz-version-id"])
+        def expected() -> Version | None:
+            self.check_conditions(key, headers)
+            return self.here.delete(key)
+
+        done = self.change(lambda: self.there.ask("DELETE", key, headers=headers), expected)
+        if done is None:
+            return
+        answer, (marker,) = done
+        assert answer.status == 204
+        if marker is not None and not marker.is_null:
+            self.learn(marker, answer.headers["x-amz-version-id"])
 
     @rule(chosen=st.lists(st.tuples(keys, which), min_size=1, max_size=3))
     def delete_many(self, chosen: list[tuple[str, int | None]]) -> None:
@@ -145,16 +161,25 @@ class Objects(Both):
         )
         document = f"<Delete>{entries}</Delete>".encode()
         headers = {"x-amz-checksum-crc32": crc32(document)}
-        answer = self.there.ask("POST", None, {"delete": ""}, headers=headers, body=document)
 
+        def gone(key: str, wire_id: str | None) -> Callable[[], Version | None]:
+            if wire_id:
+                return lambda: self.here.delete_version(key, wire_id)
+            return lambda: self.here.delete(key)
+
+        done = self.change(
+            lambda: self.there.ask("POST", None, {"delete": ""}, headers=headers, body=document),
+            *(gone(key, wire_id) for key, wire_id in wanted.items()),
+        )
+        if done is None:
+            return
+        answer, found = done
         assert answer.status == 200
         told = {one.findtext("Key"): one for one in answer.xml.findall("Deleted")}
         assert told.keys() == wanted.keys()
-        for key, wire_id in wanted.items():
+        for (key, wire_id), marker in zip(wanted.items(), found, strict=True):
             if wire_id:
-                self.here.delete_version(key, wire_id)
                 continue
-            marker = self.here.delete(key)
             assert (told[key].findtext("DeleteMarker") == "true") == (marker is not None)
             if marker is not None and not marker.is_null:
                 self.learn(marker, str(told[key].findtext("DeleteMarkerVersionId")))
@@ -166,7 +191,6 @@ class Objects(Both):
         headers = {"x-amz-copy-source": copy_source(self.there.bucket, source, wire_id)}
         if color is not None:
             headers |= {"x-amz-metadata-directive": "REPLACE", "x-amz-meta-color": color}
-        answer = self.there.ask("PUT", key, headers=headers)
 
         def expected() -> Version:
             found = self.copied_from(source, wire_id)
@@ -176,8 +200,9 @@ class Objects(Both):
             made = Version(found.content, "", dict(metadata), dict(found.tags), parts=found.parts)
             return self.here.add(key, made)
 
-        made = self.answered(expected, answer)
-        if made is not None:
+        done = self.change(lambda: self.there.ask("PUT", key, headers=headers), expected)
+        if done is not None:
+            answer, (made,) = done
             made.etag = answer.xml.findtext("ETag", "").strip('"')
             made.parts = made.parts if "-" in made.etag else None
             self.learn_of(made, answer)
@@ -190,13 +215,12 @@ class Objects(Both):
         wire_id = self.id_of(key, choice)
         rows = "".join(f"<Tag><Key>{n}</Key><Value>{v}</Value></Tag>" for n, v in tags.items())
         document = f"<Tagging><TagSet>{rows}</TagSet></Tagging>".encode()
-        answer = self.there.ask(
-            "PUT", key, {"tagging": "", **version_query(wire_id)}, body=document
-        )
+        query = {"tagging": "", **version_query(wire_id)}
 
-        found = self.answered(lambda: self.here.find(key, wire_id), answer)
-        if found is not None:
-            found.tags = tags
+        self.change(
+            lambda: self.there.ask("PUT", key, query, body=document),
+            lambda: self.tag(key, wire_id, tags),
+        )
 
     @rule(place=places, choice=which)
     def read_tags(self, place: int, choice: int | None) -> None:
@@ -213,8 +237,11 @@ class Objects(Both):
     def delete_tags(self, place: int, choice: int | None) -> None:
         key = self.key_at(place)
         wire_id = self.id_of(key, choice)
-        answer = self.there.ask("DELETE", key, {"tagging": "", **version_query(wire_id)})
+        query = {"tagging": "", **version_query(wire_id)}
 
-        found = self.answered(lambda: self.here.find(key, wire_id), answer)
-        if found is not None:
-            found.tags = {}
+        self.change(
+            lambda: self.there.ask("DELETE", key, query), lambda: self.tag(key, wire_id, {})
+        )
+
+    def tag(self, key: str, wire_id: str | None, tags: dict[str, str]) -> None:
+        self.here.find(key, wire_id).tags = tags

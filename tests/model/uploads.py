@@ -23,10 +23,20 @@ class Uploads(Both):
 
     @rule(key=keys, color=colors)
     def begin_upload(self, key: str, color: str) -> None:
-        answer = self.there.ask("POST", key, {"uploads": ""}, headers={"x-amz-meta-color": color})
-        assert answer.status == 200
-        wire_id = answer.xml.findtext("UploadId", "")
-        self.here.uploads.append(Upload(wire_id, key, {"color": color}))
+        headers = {"x-amz-meta-color": color}
+
+        def expected() -> Upload:
+            self.here.uploads.append(Upload("", key, {"color": color}))
+            return self.here.uploads[-1]
+
+        done = self.change(
+            lambda: self.there.ask("POST", key, {"uploads": ""}, headers=headers), expected
+        )
+        if done is not None:
+            answer, (made,) = done
+            made.wire_id = answer.xml.findtext("UploadId", "")
+            assert answer.status == 200
+            assert made.wire_id
 
     @precondition(lambda self: self.here.uploads)
     @rule(choice=st.integers(0, 9), number=st.integers(1, 4), size=part_sizes)
@@ -34,9 +44,14 @@ class Uploads(Both):
         upload = self.upload_at(choice)
         body = self.new_body(size)
         query = {"partNumber": str(number), "uploadId": upload.wire_id}
-        answer = self.there.ask("PUT", upload.key, query, body=body)
-        assert (answer.status, answer.headers["etag"]) == (200, f'"{md5(body)}"')
-        upload.parts[number] = body
+
+        done = self.change(
+            lambda: self.there.ask("PUT", upload.key, query, body=body),
+            lambda: self.keep_part(choice, number, body),
+        )
+        if done is not None:
+            answer, _ = done
+            assert (answer.status, answer.headers["etag"]) == (200, f'"{md5(body)}"')
 
     @precondition(lambda self: self.here.uploads)
     @rule(
@@ -58,20 +73,25 @@ class Uploads(Both):
         if cut is not None:
             headers["x-amz-copy-source-range"] = f"bytes={min(cut)}-{max(cut)}"
         query = {"partNumber": str(number), "uploadId": upload.wire_id}
-        answer = self.there.ask("PUT", upload.key, query, headers=headers)
 
         def expected() -> bytes:
             whole = self.copied_from(source, wire_id).content
             if cut is None:
-                return whole
+                return self.keep_part(choice, number, whole)
             if max(cut) >= len(whole):
                 raise Refused(416, "InvalidRange")
-            return whole[min(cut) : max(cut) + 1]
+            return self.keep_part(choice, number, whole[min(cut) : max(cut) + 1])
 
-        part = self.answered(expected, answer)
-        if part is not None:
+        done = self.change(
+            lambda: self.there.ask("PUT", upload.key, query, headers=headers), expected
+        )
+        if done is not None:
+            answer, (part,) = done
             assert answer.xml.findtext("ETag", "").strip('"') == md5(part)
-            upload.parts[number] = part
+
+    def keep_part(self, choice: int, number: int, body: bytes) -> bytes:
+        self.upload_at(choice).parts[number] = body
+        return body
 
     @precondition(lambda self: self.here.uploads)
     @rule(
@@ -84,18 +104,19 @@ class Uploads(Both):
         if not chosen:
             return
         headers = self.condition_on(upload.key, condition)
-        answer = self.ask_to_complete(upload, chosen, headers)
 
         def expected() -> Version:
-            Bucket.assembled(upload, chosen)
-            self.check_conditions(upload.key, headers)
-            return self.here.complete(upload, chosen)
+            found = self.upload_at(choice)
+            Bucket.assembled(found, chosen)
+            self.check_conditions(found.key, headers)
+            return self.here.complete(found, chosen)
 
-        made = self.answered(expected, answer)
-        if made is not None:
+        done = self.change(lambda: self.ask_to_complete(upload, chosen, headers), expected)
+        if done is not None:
+            answer, (made,) = done
             self.learn_of(made, answer)
             assert answer.xml.findtext("ETag") == f'"{made.etag}"'
-            again = self.ask_to_complete(upload, chosen, {})
+            again = self.ask_to_complete(upload, chosen, {}, again=True)
             assert (again.status, again.xml.findtext("ETag")) == (200, f'"{made.etag}"')
             assert again.headers.get("x-amz-version-id") == answer.headers.get("x-amz-version-id")
 
@@ -103,9 +124,13 @@ class Uploads(Both):
     @rule(choice=st.integers(0, 9))
     def abort(self, choice: int) -> None:
         upload = self.upload_at(choice)
-        assert self.there.ask("DELETE", upload.key, {"uploadId": upload.wire_id}).status == 204
-        self.here.uploads.remove(upload)
-        answer = self.there.ask("GET", upload.key, {"uploadId": upload.wire_id})
+        query = {"uploadId": upload.wire_id}
+        done = self.change(
+            lambda: self.there.ask("DELETE", upload.key, query),
+            lambda: self.here.uploads.remove(self.upload_at(choice)),
+        )
+        assert done is None or done[0].status == 204
+        answer = self.there.ask("GET", upload.key, query)
         assert (answer.status, answer.code) == (404, "NoSuchUpload")
 
     @precondition(lambda self: self.here.uploads)
