@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 from urllib.parse import quote
 
@@ -103,6 +103,10 @@ class Both(RuleBasedStateMachine):
             return None
         versions = self.here.versions(key)
         return versions[choice % len(versions)].wire_id if versions and choice >= 0 else UNKNOWN
+
+    def told_of_all(self, answer: Answer, keys: Collection[str]) -> Answer:
+        """The answer to a request about several keys, once it tells of each of them."""
+        return answer
 
     def upload_at(self, choice: int) -> Upload:
         return self.here.uploads[choice % len(self.here.uploads)]

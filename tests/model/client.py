@@ -17,6 +17,7 @@ from tests.s3.raw import Answer
 
 MAX_PAGES = 1000
 OVERLOADED = 503
+BUSY = ("ServiceUnavailable", "SlowDown")
 # A store whose processes were killed takes this long at most until it answers again.
 BACK_WITHIN_S = 60.0
 LOOK_EVERY_S = 0.05
@@ -24,7 +25,13 @@ READS = ("GET", "HEAD")
 
 
 class Unanswered(Exception):
-    """Nobody was told what became of a write."""
+    """Nobody was told what became of a write, or not of all of it: `done` are those that were
+    acknowledged, by their place among the effects.
+    """
+
+    def __init__(self, why: str, done: frozenset[int] = frozenset()) -> None:
+        super().__init__(why)
+        self.done = done
 
 
 class Client:

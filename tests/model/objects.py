@@ -168,7 +168,9 @@ class Objects(Both):
             return lambda: self.here.delete(key)
 
         done = self.change(
-            lambda: self.there.ask("POST", None, {"delete": ""}, headers=headers, body=document),
+            lambda: self.told_of_all(
+                self.there.ask("POST", None, {"delete": ""}, headers=headers, body=document), wanted
+            ),
             *(gone(key, wire_id) for key, wire_id in wanted.items()),
         )
         if done is None:

@@ -14,10 +14,10 @@ import copy
 import itertools
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence, Set
 from typing import Any
 
-from tests.model.client import BACK_WITHIN_S, PatientClient, Unanswered
+from tests.model.client import BACK_WITHIN_S, BUSY, PatientClient, Unanswered, text
 from tests.model.machine import Model
 from tests.model.reference import Refused
 from tests.model.seen import compare, look
@@ -51,24 +51,35 @@ class Unsure(Model):
         while time.monotonic() < until:
             try:
                 return super().change(ask, *effects)
-            except Unanswered:
-                if self.has_done(effects):
+            except Unanswered as why:
+                if self.has_done(effects, why.done):
                     return None
         raise AssertionError(f"the store has not written for {BACK_WITHIN_S:.0f} s")
 
-    def has_done(self, effects: Sequence[Effect]) -> bool:
-        """Whether a write nobody was told of has done anything; the dictionary is then what the
-        store shows.
+    def told_of_all(self, answer: Answer, keys: Collection[str]) -> Answer:
+        codes = [text(one, "Code") for one in answer.xml.findall("Error")]
+        if not any(code in BUSY for code in codes):
+            return answer
+        done = {one.findtext("Key") for one in answer.xml.findall("Deleted")}
+        raise Unanswered(
+            str(codes), frozenset(place for place, key in enumerate(keys) if key in done)
+        )
+
+    def has_done(self, effects: Sequence[Effect], acknowledged: Set[int]) -> bool:
+        """Whether a write nobody was told of has done anything beside what was acknowledged; the
+        dictionary is then what the store shows.
         """
         self.outwait_lost_requests()
         seen = look(self.there)
         before, wrong = self.here, []
         # Several effects are several changes: keys named in one request stand or fall alone.
-        for chosen in subsets(effects):
+        for chosen in subsets(len(effects)):
+            if not acknowledged <= set(chosen):
+                continue
             self.here = copy.deepcopy(before)
             try:
-                for effect in chosen:
-                    effect()
+                for place in chosen:
+                    effects[place]()
             except Refused:
                 continue
             found = compare(self.here, seen)
@@ -85,10 +96,10 @@ class Unsure(Model):
         """Until nothing that was asked before can still be done."""
 
 
-def subsets(effects: Sequence[Effect]) -> Iterator[tuple[Effect, ...]]:
-    """None of them first."""
-    for size in range(len(effects) + 1):
-        yield from itertools.combinations(effects, size)
+def subsets(count: int) -> Iterator[tuple[int, ...]]:
+    """Which of so many; none of them first."""
+    for size in range(count + 1):
+        yield from itertools.combinations(range(count), size)
 
 
 def _outcome(done: int, asked: int) -> str:
