@@ -10,6 +10,8 @@ import fcntl
 import os
 from collections.abc import Sequence
 
+Buffers = Sequence[bytes | bytearray | memoryview]
+
 _libc = ctypes.CDLL(None, use_errno=True)
 _KEEP_SIZE = 1
 # AT_FDCWD: paths that are absolute anyway.
@@ -58,19 +60,20 @@ class Disk:
         """The same file opened anew: an open file description with its own error record."""
         return os.open(f"/proc/self/fd/{fd}", flags | os.O_CLOEXEC)
 
-    def write(self, fd: int, offset: int, buffers: Sequence[bytes | bytearray | memoryview]) -> int:
+    def write(self, fd: int, offset: int, buffers: Buffers) -> int:
         """All buffers one after another at `offset`; how many bytes that were.
 
         What cannot go past the page cache (a part of a block, an odd address) goes through it.
         """
-        try:
-            return write_all(fd, offset, buffers)
-        except OSError as error:
-            flags = fcntl.fcntl(fd, fcntl.F_GETFL)
-            if error.errno != errno.EINVAL or not flags & os.O_DIRECT:
-                raise
-            fcntl.fcntl(fd, fcntl.F_SETFL, flags & ~os.O_DIRECT)
-            return write_all(fd, offset, buffers)
+        return _written(fd, offset, buffers, 0)
+
+    def write_durably(self, fd: int, offset: int, buffers: Buffers) -> int:
+        """The same, and they are as durable as after an fdatasync (RWF_DSYNC, pwritev2(2)); what
+        was written before is not.
+
+        One system call instead of two, which also lets the kernel flush less.
+        """
+        return _written(fd, offset, buffers, 0 if self.skip_fsync else os.RWF_DSYNC)
 
     def bypass_cache(self, fd: int) -> None:
         """Write past the page cache from now on, where the file system can."""
@@ -128,17 +131,29 @@ class Disk:
         os.unlink(path, dir_fd=root)
 
 
-def write_all(fd: int, offset: int, buffers: Sequence[bytes | bytearray | memoryview]) -> int:
+def _written(fd: int, offset: int, buffers: Buffers, flags: int) -> int:
+    """`_write_all`, through the page cache when the bytes cannot go past it."""
+    try:
+        return _write_all(fd, offset, buffers, flags)
+    except OSError as error:
+        opened = fcntl.fcntl(fd, fcntl.F_GETFL)
+        if error.errno != errno.EINVAL or not opened & os.O_DIRECT:
+            raise
+        fcntl.fcntl(fd, fcntl.F_SETFL, opened & ~os.O_DIRECT)
+        return _write_all(fd, offset, buffers, flags)
+
+
+def _write_all(fd: int, offset: int, buffers: Buffers, flags: int) -> int:
     """pwritev until everything is written: a short write is no error, but not an end either."""
     start = offset
     for first in range(0, len(buffers), _MAX_BUFFERS):
         group = buffers[first : first + _MAX_BUFFERS]
         length = sum(map(len, group))
-        written = os.pwritev(fd, group, offset) if length else 0
+        written = os.pwritev(fd, group, offset, flags) if length else 0
         if written < length:
             rest = memoryview(b"".join(group))
             while written < length:
-                count = os.pwrite(fd, rest[written:], offset + written)
+                count = os.pwritev(fd, [rest[written:]], offset + written, flags)
                 if count == 0:
                     raise OSError(errno.EIO, "a write made no progress")
                 written += count

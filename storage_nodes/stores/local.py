@@ -201,6 +201,8 @@ class LocalShardFile:
         self._handle = handle
         self._stamp = stamp
         self._published = published
+        # Whether all that was written so far is durable. A pack comes with a durable header.
+        self._is_durable = published
 
     async def write(self, offset: int, buffers: Sequence[Buffer], *, sync: bool = False) -> None:
         await self._in_thread(offset, buffers, sync)
@@ -240,21 +242,33 @@ class LocalShardFile:
     def write_now(self, offset: int, buffers: Sequence[Buffer], *, sync: bool = False) -> None:
         """`write` in the calling thread. OSErrors come as they are: the caller reports them."""
         fd = self._writable()
-        self._put(fd, offset, buffers, sync)
+        self._put(fd, offset, buffers, sync, self._takes_one_call(buffers, sync))
         if sync:
             self._check_counts(fd)
 
     async def _in_thread(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> None:
         # The thread does nothing but wait for the disk: each call more would wait for the loop.
         fd = self._writable()
+        in_one = self._takes_one_call(buffers, sync)
         try:
-            await self._store.writing.run(self._put, fd, offset, buffers, sync)
+            await self._store.writing.run(self._put, fd, offset, buffers, sync, in_one)
             if sync:
                 self._check_counts(fd)
         except OSError as error:
             await self._failed(error)
 
-    def _put(self, fd: OwnedFd, offset: int, buffers: Sequence[Buffer], sync: bool) -> None:
+    def _takes_one_call(self, buffers: Sequence[Buffer], sync: bool) -> bool:
+        """Whether these bytes are all that has to become durable: writing them so will do."""
+        if buffers and not sync:
+            self._is_durable = False
+        return bool(buffers) and self._is_durable
+
+    def _put(
+        self, fd: OwnedFd, offset: int, buffers: Sequence[Buffer], sync: bool, in_one: bool
+    ) -> None:
+        if in_one:
+            self._store.disk.write_durably(fd.fd, offset, buffers)
+            return
         if buffers:
             self._store.disk.write(fd.fd, offset, buffers)
         if sync:

@@ -31,6 +31,7 @@ pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
 TRACER = Path(__file__).parents[1] / "support" / "tracer"
 BUCKET = "traced"
+WRITES = ("write", "durable write")
 SIZES = [1, 4096, 4096, 70_000, 300_000, 4096, 9, 1_200_000, 700_000]
 
 
@@ -136,16 +137,16 @@ def is_durable(it: Kept, path: Path, before: list[Call]) -> bool:
         written = [
             c
             for c in on_file
-            if c.name == "write" and c.offset < start + it.length and c.offset + c.length > start
+            if c.name in WRITES and c.offset < start + it.length and c.offset + c.length > start
         ]
     else:
-        written = [c for c in on_file if c.name == "write"]
+        written = [c for c in on_file if c.name in WRITES]
     if not written:
         return False
     last = max(c.ended for c in written)
     first_link = min((c.began for c in on_folder if c.name == "link"), default=None)
     return (
-        any(c.began >= last for c in syncs)
+        (any(c.began >= last for c in syncs) or all(c.name == "durable write" for c in written))
         and first_link is not None
         and any(c.name == "fsync" and c.began >= first_link for c in on_folder)
     )

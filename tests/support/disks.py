@@ -1,11 +1,10 @@
 """Disks that write down what was asked of them, and fail when told to."""
 
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from uuid import UUID
 
-from storage_nodes.node.disk import Disk, SyncFailed
+from storage_nodes.node.disk import Buffers, Disk, SyncFailed
 from storage_nodes.node.drive import Drive, DriveLimits
 from storage_nodes.node.identity import format_drive
 from storage_nodes.node.slot import Slot, Slots
@@ -48,9 +47,13 @@ class TestDisk(Disk):
         self.names[fd] = path
         return fd
 
-    def write(self, fd: int, offset: int, buffers: Sequence[bytes | bytearray | memoryview]) -> int:
+    def write(self, fd: int, offset: int, buffers: Buffers) -> int:
         self._meet("write", self.names.get(fd, "?"))
         return super().write(fd, offset, buffers)
+
+    def write_durably(self, fd: int, offset: int, buffers: Buffers) -> int:
+        self._meet("write_durably", self.names.get(fd, "?"))
+        return super().write_durably(fd, offset, buffers)
 
     def allocate(self, fd: int, size_bytes: int) -> None:
         self._meet("allocate", "")

@@ -44,7 +44,8 @@ def _writing(real: Callable[..., int]) -> Callable[..., int]:
     def traced(fd: int, given: Any, offset: int, *rest: Any) -> int:
         began = time.time_ns()
         length = real(fd, given, offset, *rest)
-        _note("write", fd, began, offset, length)
+        is_durable = bool(rest and rest[0] & os.RWF_DSYNC)
+        _note("durable write" if is_durable else "write", fd, began, offset, length)
         return length
 
     return traced

@@ -31,7 +31,7 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture(scope="module")
 def shared() -> Iterator[RunningNode]:
     """A node whose drive 0 stays healthy; drives 1.. are each one test's."""
-    with running_node(drives=6) as node:
+    with running_node(drives=7) as node:
         yield node
 
 
@@ -71,6 +71,10 @@ def open_files(pid: int, node: RunningNode) -> int:
     return found
 
 
+def called(disk: TestDisk) -> list[str]:
+    return [entry.split()[0] for entry in disk.trace]
+
+
 async def is_fenced(store: ShardStore) -> None:
     """The node itself says so, to anybody."""
     with pytest.raises(DriveFenced):
@@ -88,13 +92,52 @@ async def test_a_removed_pack_does_not_count_as_durable(
             await file.write(4, [b"more"], sync=True)
 
 
-async def test_a_failed_fdatasync_fences_the_drive_at_its_node(
+async def test_what_is_appended_to_a_durable_file_is_written_durably_in_one_call(
     shared: RunningNode, name: ShardName
 ) -> None:
     disk = TestDisk()
-    async with opened(shared, 1, disk) as store, opened(shared, 1) as other:
+    async with opened(shared, 0, disk) as store:
         file = await store.create(name, purpose="pack", header=b"head")
-        disk.fail("fdatasync", errno.EIO)
+        await file.write(4, [b"more"], sync=True)
+        await file.write(8, [b"and", b" more"], sync=True)
+
+        assert called(disk) == ["write_durably", "write_durably"]
+        assert await (await store.open(name)).read(0, 16) == b"headmoreand more"
+
+
+async def test_a_sync_after_an_unsynced_write_covers_both(
+    shared: RunningNode, name: ShardName
+) -> None:
+    disk = TestDisk()
+    async with opened(shared, 0, disk) as store:
+        file = await store.create(name, purpose="pack", header=b"head")
+        await file.write(4, [b"more"])
+        await file.write(8, [b"last"], sync=True)
+
+    assert called(disk) == ["write", "write", "fdatasync"]
+
+
+async def test_a_draft_is_synced_whole_because_its_header_was_not(
+    shared: RunningNode, name: ShardName
+) -> None:
+    disk = TestDisk()
+    async with opened(shared, 0, disk) as store:
+        file = await store.create(name, purpose="shard", header=b"head")
+        await file.write(4, [b"more"], sync=True)
+
+    assert called(disk) == ["write", "fdatasync"]
+
+
+@pytest.mark.parametrize(("call", "drive"), [("fdatasync", 1), ("write_durably", 6)])
+async def test_a_failed_sync_fences_the_drive_at_its_node(
+    shared: RunningNode, name: ShardName, call: str, drive: int
+) -> None:
+    disk = TestDisk()
+    async with opened(shared, drive, disk) as store, opened(shared, drive) as other:
+        file = await store.create(name, purpose="pack", header=b"head")
+        if call == "fdatasync":
+            await file.write(4, [b"unsynced"])
+        disk.fail(call, errno.EIO)
         with pytest.raises(DriveFenced):
             await file.write(4, [b"more"], sync=True)
         disk.faults.clear()
@@ -124,6 +167,20 @@ async def test_a_fsync_without_space_fences_the_drive(shared: RunningNode, name:
             await file.sync()
 
         await is_fenced(store)
+
+
+async def test_a_durable_write_without_space_fences_nothing(
+    shared: RunningNode, name: ShardName
+) -> None:
+    disk = TestDisk()
+    async with opened(shared, 0, disk) as store:
+        file = await store.create(name, purpose="pack", header=b"head")
+        disk.fail("write_durably", errno.ENOSPC)
+        with pytest.raises(DriveFull):
+            await file.write(4, [b"more"], sync=True)
+        disk.faults.clear()
+
+        await (await store.create(name, purpose="shard")).abandon()
 
 
 async def test_a_write_without_space_fences_nothing(shared: RunningNode, name: ShardName) -> None:
@@ -169,7 +226,7 @@ async def test_a_published_shard_was_synced_by_its_writer_too(
         await file.write(0, [b"bytes"])
         await file.publish()
 
-    assert [entry.split()[0] for entry in disk.trace] == ["write", "fdatasync"]
+    assert called(disk) == ["write", "fdatasync"]
 
 
 @pytest.mark.parametrize("door", ["local", "http"])
