@@ -114,7 +114,6 @@ def verify(
     key = signing_key(secret, claim.day, claim.region, claim.service)
     scope = claim.scope
     leave_out = b"X-Amz-Signature" if claim.is_query else b""
-    given = claim.signature.encode()
     path = raw_path
     while True:
         canonical = canonical_request(
@@ -127,7 +126,7 @@ def verify(
             leave_out=leave_out,
         )
         text = string_to_sign(claim.timestamp, scope, canonical)
-        if hmac.compare_digest(sign(key, text).encode(), given):
+        if hmac.compare_digest(sign(key, text), claim.signature):
             return key
         escaped = escaped_path(path)
         if escaped == path:

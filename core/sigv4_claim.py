@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import calendar
 import email.utils
+import re
 import time
 from collections.abc import Mapping
 
@@ -27,7 +28,7 @@ QUERY_FIELDS = (
     "X-Amz-Signature",
 )
 
-_HEX = frozenset("0123456789abcdef")
+_HEX64 = re.compile("[0-9a-f]{64}")
 
 
 class Claim:
@@ -47,13 +48,13 @@ class Claim:
 
     def __init__(
         self,
-        *,
         access_key: str,
         day: str,
         region: str,
         service: str,
         signed_headers: str,
         signature: str,
+        *,
         timestamp: str = "",
         expires_s: int | None = None,
         is_query: bool = False,
@@ -73,8 +74,33 @@ class Claim:
         return f"{self.day}/{self.region}/{self.service}/aws4_request"
 
 
+# What a client's requests of one day have in common, by the header's text up to the signature:
+# access key, day, region, service, signed headers.
+_heads: dict[str, tuple[str, str, str, str, str]] = {}
+_HEADS = 4096
+
+
 def parse_authorization(value: str) -> Claim:
     """The claim in an `Authorization: AWS4-HMAC-SHA256 ...` header."""
+    head, _, signature = value.rpartition("Signature=")
+    known = _heads.get(head)
+    if known is not None and is_hex64(signature):
+        return Claim(*known, signature)
+    claim = _parsed_authorization(value)
+    if claim.signature == signature:
+        if len(_heads) >= _HEADS:
+            _heads.clear()
+        _heads[head] = (
+            claim.access_key,
+            claim.day,
+            claim.region,
+            claim.service,
+            claim.signed_headers,
+        )
+    return claim
+
+
+def _parsed_authorization(value: str) -> Claim:
     fields = {}
     for piece in value[len(ALGORITHM) :].split(","):
         name, equals, content = piece.strip(" \t").partition("=")
@@ -91,15 +117,8 @@ def parse_authorization(value: str) -> Claim:
         raise AuthorizationHeaderMalformed(f"Missing {missing.args[0]}.") from None
     if not is_hex64(signature):
         raise AuthorizationHeaderMalformed("Signature must be 64 hex digits.")
-    access_key, day, region, service = _scope_of(credential, AuthorizationHeaderMalformed)
-    return Claim(
-        access_key=access_key,
-        day=day,
-        region=region,
-        service=service,
-        signed_headers=names,
-        signature=signature,
-    )
+    scope = _scope_of(credential, AuthorizationHeaderMalformed)
+    return Claim(*scope, names, signature)
 
 
 def parse_query(query: Mapping[str, str]) -> Claim:
@@ -119,20 +138,15 @@ def parse_query(query: Mapping[str, str]) -> Claim:
         raise AuthorizationQueryParametersError(
             "X-Amz-Date must be in the ISO8601 Long Format \"yyyyMMdd'T'HHmmss'Z'\"."
         )
-    access_key, day, region, service = _scope_of(
-        fields["X-Amz-Credential"], AuthorizationQueryParametersError
-    )
-    if day != fields["X-Amz-Date"][:8]:
+    scope = _scope_of(fields["X-Amz-Credential"], AuthorizationQueryParametersError)
+    if scope[1] != fields["X-Amz-Date"][:8]:
         raise AuthorizationQueryParametersError(
             "The date of the credential does not match X-Amz-Date."
         )
     return Claim(
-        access_key=access_key,
-        day=day,
-        region=region,
-        service=service,
-        signed_headers=fields["X-Amz-SignedHeaders"],
-        signature=fields["X-Amz-Signature"],
+        *scope,
+        fields["X-Amz-SignedHeaders"],
+        fields["X-Amz-Signature"],
         timestamp=fields["X-Amz-Date"],
         expires_s=_integer(fields["X-Amz-Expires"]),
         is_query=True,
@@ -181,7 +195,7 @@ def timestamp_of_date(text: str) -> str | None:
 
 def is_hex64(text: str) -> bool:
     """Whether `text` is 64 lower-case hex digits."""
-    return len(text) == 64 and _HEX.issuperset(text)
+    return _HEX64.fullmatch(text) is not None
 
 
 def _scope_of(credential: str, error: type[StoreError]) -> tuple[str, str, str, str]:

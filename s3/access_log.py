@@ -14,6 +14,7 @@ import asyncio
 import os
 import threading
 from datetime import UTC, datetime
+from functools import lru_cache
 from queue import SimpleQueue
 
 import orjson
@@ -157,8 +158,13 @@ def _gap(lines: int) -> bytes:
 
 
 def _time(moment: float) -> str:
-    text = datetime.fromtimestamp(moment, UTC).isoformat(timespec="milliseconds")
-    return text.replace("+00:00", "Z")
+    second = int(moment)
+    return f"{_second(second)}.{int((moment - second) * 1000):03}Z"
+
+
+@lru_cache(maxsize=8)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%S")
 
 
 def _write_all(fd: int, text: bytes) -> None:

@@ -101,7 +101,7 @@ class Connection(asyncio.Protocol):
     __slots__ = (
         "_connections", "_expects", "_fields", "_has_begun", "_headers", "_in_head", "_is_broken",
         "_is_eof", "_parser", "_peer", "_reading", "_since", "_stalled_since", "_start", "_unread",
-        "_url", "_waiting", "_writable", "answering", "loop", "transport",
+        "_url", "_waiting", "answering", "loop", "transport", "unread",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -113,7 +113,8 @@ class Connection(asyncio.Protocol):
         self.answering: Exchange | None = None
         self._reading: Exchange | None = None
         self._waiting: deque[Exchange] = deque()
-        self._writable: asyncio.Future[None] | None = None
+        # There while the client has not read enough of what was sent.
+        self.unread: asyncio.Future[None] | None = None
         self._stalled_since = 0.0
         self._since = self.loop.time()
         self._is_eof = self._is_broken = False
@@ -173,13 +174,13 @@ class Connection(asyncio.Protocol):
         return self.answering is not None
 
     def pause_writing(self) -> None:
-        self._writable = self.loop.create_future()
+        self.unread = self.loop.create_future()
         self._stalled_since = self.loop.time()
 
     def resume_writing(self) -> None:
-        writable, self._writable = self._writable, None
-        if writable is not None and not writable.done():
-            writable.set_result(None)
+        unread, self.unread = self.unread, None
+        if unread is not None and not unread.done():
+            unread.set_result(None)
 
     # What the parser finds.
 
@@ -237,11 +238,6 @@ class Connection(asyncio.Protocol):
     def is_stopping(self) -> bool:
         return self._connections.is_stopping
 
-    async def writable(self) -> None:
-        """Wait until the client has read enough of what was sent."""
-        while self._writable is not None:
-            await self._writable
-
     def over(self, exchange: Exchange) -> None:
         """An answer has ended: the next request's turn, or the connection's end."""
         self.answering = None
@@ -259,7 +255,7 @@ class Connection(asyncio.Protocol):
 
     def look(self, now: float, keep_alive_s: float, head_s: float, stall_s: float) -> None:
         """End what takes too long; bodies are the application's to watch."""
-        if self._writable is not None:
+        if self.unread is not None:
             if now - self._stalled_since > stall_s:
                 self.transport.abort()
             return

@@ -30,12 +30,11 @@ READ_AHEAD = 512 << 10
 # Bytes of a refused request's path that the application is shown.
 _SHOWN_BYTES = 1 << 10
 
-STATUS_LINES = {
-    status.value: b"HTTP/1.1 %d %s\r\n" % (status.value, status.phrase.encode())
+_STATUS_LINES = {
+    status.value: b"HTTP/1.1 %d %s" % (status.value, status.phrase.encode())
     for status in HTTPStatus
 }
 _CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
-_CLOSE = (b"connection", b"close")
 _COLON = b": "
 _BODILESS = frozenset({204, 304})
 
@@ -46,11 +45,11 @@ class Line(Protocol):
     transport: asyncio.Transport
     loop: asyncio.AbstractEventLoop
     answering: Exchange | None
+    # There while the client has not read enough of what was sent.
+    unread: asyncio.Future[None] | None
 
     @property
     def is_stopping(self) -> bool: ...
-
-    async def writable(self) -> None: ...
 
     def over(self, exchange: Exchange) -> None: ...
 
@@ -119,7 +118,8 @@ class Exchange:
             self._head = self._formatted(message["status"], message["headers"])
             self._wants_continue = False
             return
-        await connection.writable()
+        while connection.unread is not None:
+            await connection.unread
         if connection.answering is not self or connection.transport.is_closing():
             return
         body: bytes = message.get("body", b"")
@@ -156,21 +156,23 @@ class Exchange:
         return body
 
     def _formatted(self, status: int, headers: Headers) -> bytes:
-        names = [name for name, _ in headers]
-        if b"connection" in names and _CLOSE in headers:
+        first = _STATUS_LINES.get(status) or b"HTTP/1.1 %d " % status
+        head = b"\r\n".join([first, *map(_COLON.join, headers)])
+        if b"\r\nconnection: close" in head:
             self.keeps_alive = False
         elif not self.keeps_alive or not self.is_whole or self._connection.is_stopping:
             # What is left of the body would be taken for the next request.
-            headers = [*headers, _CLOSE]
-        has_body = status not in _BODILESS and self.scope["method"] != "HEAD"
-        if has_body and b"content-length" not in names:
+            head += b"\r\nconnection: close"
+        if b"\r\ncontent-length: " not in head and self._has_body(status):
             self._is_chunked = self.scope["http_version"] == "1.1"
             if self._is_chunked:
-                headers = [*headers, (b"transfer-encoding", b"chunked")]
+                head += b"\r\ntransfer-encoding: chunked"
             else:
                 self.keeps_alive = False  # the connection's end is the body's
-        lines = b"\r\n".join(map(_COLON.join, headers))
-        return b"%b%b\r\n\r\n" % (STATUS_LINES.get(status) or b"HTTP/1.1 %d \r\n" % status, lines)
+        return head + b"\r\n\r\n"
+
+    def _has_body(self, status: int) -> bool:
+        return status not in _BODILESS and self.scope["method"] != "HEAD"
 
 
 class Refusal(Exchange):

@@ -60,8 +60,7 @@ class Envelope:
 
 def finished(envelope: list[Header], reply: Reply, method: str) -> list[Header]:
     """All headers of a response, each value checked."""
-    for one in reply.headers:
-        check_value(one[1])
+    check_value(b"".join([value for _, value in reply.headers]))
     headers = envelope + reply.headers
     if reply.status in _BODILESS:
         return [one for one in headers if one[0] != b"content-type"]

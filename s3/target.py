@@ -8,6 +8,7 @@ keys). What is decoded here is what is authorised, routed and stored.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from core.errors import AuthorizationQueryParametersError, InvalidArgument, InvalidURI
@@ -55,7 +56,7 @@ def split_path(raw_path: bytes, host_bucket: str | None) -> tuple[str | None, st
     raw_bucket, _, raw_key = raw_path[1:].partition(b"/")
     if not raw_bucket and not raw_key:
         return None, None
-    return check_bucket_name(decode(raw_bucket)), _key(raw_key)
+    return _bucket(raw_bucket), _key(raw_key)
 
 
 def parse_query(raw_query: bytes) -> dict[str, str]:
@@ -92,6 +93,11 @@ def decode(raw: bytes) -> str:
         return raw.decode()
     except UnicodeDecodeError:
         raise InvalidURI() from None
+
+
+@lru_cache(maxsize=4096)
+def _bucket(raw_bucket: bytes) -> str:
+    return check_bucket_name(decode(raw_bucket))
 
 
 def _key(raw_key: bytes) -> str | None:

@@ -62,10 +62,12 @@ class Caller:
         # Never the secret: a Caller may end up in a traceback.
         return f"Caller({self.key_id}, {self.account_id}/{self.user_name})"
 
-    def may_sign(self, now: datetime) -> bool:
-        """Whether the key counts at all: enabled, not expired, nobody above it suspended."""
+    def may_sign(self, now: float) -> bool:
+        """Whether the key counts at all at that time (seconds since 1970): enabled, not expired,
+        nobody above it suspended.
+        """
         return (
             self.enabled
             and not self.suspended
-            and (self.expires_at is None or now < self.expires_at)
+            and (self.expires_at is None or now < self.expires_at.timestamp())
         )

@@ -33,6 +33,22 @@ def test_a_malformed_authorization_header_is_refused(header: str) -> None:
         sigv4_claim.parse_authorization(header)
 
 
+def test_what_is_remembered_of_a_header_says_nothing_of_the_next_one() -> None:
+    head = "AWS4-HMAC-SHA256 Credential=a/20260131/us-east-1/s3/aws4_request,SignedHeaders=host;x,"
+    first = sigv4_claim.parse_authorization(f"{head}Signature={'0' * 64}")
+
+    second = sigv4_claim.parse_authorization(f"{head}Signature={'f' * 64}")
+
+    told = [
+        (one.access_key, one.scope, one.signed_headers, one.signature) for one in (first, second)
+    ]
+    scope = "20260131/us-east-1/s3/aws4_request"
+    assert told == [("a", scope, "host;x", "0" * 64), ("a", scope, "host;x", "f" * 64)]
+    for signature in ("F" * 64, "0" * 63, "0" * 65, "0" * 64 + ",Signature=" + "0" * 64):
+        with pytest.raises(AuthorizationHeaderMalformed):
+            sigv4_claim.parse_authorization(f"{head}Signature={signature}")
+
+
 @given(st.text(max_size=200))
 def test_no_authorization_header_makes_the_parser_stumble(text: str) -> None:
     try:
