@@ -38,10 +38,8 @@ def _present(place: Place) -> int:
             return len(located.drives)
         return sum(1 for index, drive in enumerate(located.drives) if drive and index not in lost)
     end = located.offset + (located.record_size or located.length)
-    confirmed = place.confirmed or ()
-    recorded = sum(
-        1
-        for index, length in enumerate(confirmed)
-        if length >= end and located.drives[index] and index not in lost
-    )
+    recorded = 0
+    for index, length in enumerate(place.confirmed or ()):
+        if length >= end and located.drives[index] and index not in lost:
+            recorded += 1
     return recorded if lost else max(recorded, policy(located.policy).copies_fast)

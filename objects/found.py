@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 from uuid import UUID
 
@@ -73,11 +74,17 @@ class Place:
             layout, state, epoch, drives, size, cell_size, confirmed, lost,
         ) = fields  # fmt: skip
         self.located = Located(
-            UUID(hex=segment), layout, state, epoch, drives, size, cell_size, policy,
+            _segment(segment), layout, state, epoch, drives, size, cell_size, policy,
             offset, record_size, skip, length,
         )  # fmt: skip
         self.confirmed: list[int] | None = confirmed
         self.lost: list[int] | None = lost
+
+
+@lru_cache(maxsize=10_000)
+def _segment(text: str) -> UUID:
+    """A segment's id. The small objects of one time lie in few segments."""
+    return UUID(hex=text)
 
 
 def places_of(text: str | None) -> list[Place]:

@@ -60,10 +60,15 @@ class Remembered(Generic[Value]):
         """The value, if it was read at these revisions."""
         kept = self._values.get(name)
         if kept is not None and kept[0] == revisions:
-            metrics.cache_hits.add(self._kind)
+            self.hit(kept[1])
             return kept[1]
         metrics.cache_misses.add(self._kind)
         return None
+
+    def hit(self, value: Value | None) -> None:
+        """A value of this cache was at hand."""
+        if value is not None:
+            metrics.cache_hits.add(self._kind)
 
     async def fresh(self, name: Hashable) -> tuple[tuple[int, ...], Value] | None:
         """The value as it is now, remembered from here on; None when there is none."""

@@ -10,7 +10,7 @@ committed before it was asked; what is remembered is used only at the revisions 
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -29,13 +29,21 @@ _LOOK_UP = b"SELECT * FROM look_up($1)"
 _CURRENT = b"SELECT * FROM look_current($1)"
 _REVISIONS = b"SELECT * FROM look_revisions($1)"
 _PLACES = "SELECT look_places(%s)"
-_DECISIONS = 10_000
+_STANDINGS = 10_000
+
+
+class _Standing(NamedTuple):
+    """What a name, a bucket and the revisions of a look-up come to."""
+
+    caller: Caller | None
+    bucket: BucketView | None
+    decision: dict[str, Any]
 
 
 class Lookups:
     """The look-ups of one process."""
 
-    __slots__ = ("_asked", "_buckets", "_callers", "_decisions", "_lanes")
+    __slots__ = ("_asked", "_buckets", "_callers", "_lanes", "_standings")
 
     def __init__(
         self,
@@ -50,36 +58,23 @@ class Lookups:
         self._asked: Coalescer[Question, Row] = Coalescer(
             self._send, max_batch=MAX_BATCH, lanes=connections
         )
-        self._decisions: OrderedDict[tuple[Any, ...], dict[str, Any]] = OrderedDict()
+        self._standings: OrderedDict[tuple[Any, ...], _Standing] = OrderedDict()
 
     async def look(self, question: Question) -> Found:
         """What there is, as of now."""
         row = await self._asked.ask(question)
-        caller: Caller | None = None
-        bucket: BucketView | None = None
-        principal: tuple[int, ...] = row[:3]
-        house: tuple[int, ...] = row[4:6]
-        if principal[0] is not None:
-            caller = self._callers.known(question.access_key, principal)
-            if caller is None:
-                fresh = await self._callers.fresh(question.access_key)
-                if fresh is not None:
-                    principal, caller = fresh
-        if row[3] is not None:
-            bucket = self._buckets.known(question.bucket, house)
-            if bucket is None:
-                loaded = await self._buckets.fresh(question.bucket)
-                if loaded is not None:
-                    house, bucket = loaded
-                    if bucket.id != row[3]:
-                        # Deleted and made anew since the look-up: the version is of the old one.
-                        return await self.look(question)
-        shown = row[6:]
-        is_there = bool(shown) and shown[0] is not None and bucket is not None
-        version = VersionView(shown) if is_there else None
-        return Found(
-            question, caller, bucket, version, self._decision(caller, principal, bucket, house)
-        )
+        of = (question.access_key, question.bucket, row[:6])
+        standing = self._standings.get(of)
+        if standing is None:
+            standing = await self._standing(question, row)
+            if standing is None:
+                return await self.look(question)
+        else:
+            self._callers.hit(standing.caller)
+            self._buckets.hit(standing.bucket)
+        is_there = len(row) > 6 and row[6] is not None and standing.bucket is not None
+        version = VersionView(row[6:]) if is_there else None
+        return Found(question, standing.caller, standing.bucket, version, standing.decision)
 
     async def places(self, version: VersionView) -> list[Place]:
         """Where the bytes of a version are now; empty when it is gone."""
@@ -102,33 +97,56 @@ class Lookups:
                 statement = _CURRENT
         return await self._lanes.call(LOOKUP, statement, (asked,))
 
-    def _decision(
-        self,
-        caller: Caller | None,
-        principal: tuple[int, ...],
-        bucket: BucketView | None,
-        house: tuple[int, ...],
-    ) -> dict[str, Any]:
-        """What the commit re-checks. Equal ones are one object: a batch recognises them by
-        identity."""
-        if bucket is None:
-            return {}
-        of = (caller.key_id if caller else None, *principal, bucket.id, *house)
-        decision = self._decisions.get(of)
-        if decision is None:
-            decision = {
-                "bucket": bucket.id,
-                "bucket_revision": house[0],
-                "owner_revision": house[1],
-            }
-            if caller is not None:
-                decision.update(
-                    key=caller.key_id,
-                    key_revision=principal[0],
-                    user_revision=principal[1],
-                    tenant_revision=principal[2],
-                )
-            self._decisions[of] = decision
-            if len(self._decisions) > _DECISIONS:
-                self._decisions.popitem(last=False)
-        return decision
+    async def _standing(self, question: Question, row: Row) -> _Standing | None:
+        """Who asks and of what, remembered for those who ask the same at the same revisions; None
+        when the bucket was deleted and made anew since: the row's version is of the old one.
+        """
+        caller: Caller | None = None
+        bucket: BucketView | None = None
+        principal: tuple[int, ...] = row[:3]
+        house: tuple[int, ...] = row[4:6]
+        if principal[0] is not None:
+            caller = self._callers.known(question.access_key, principal)
+            if caller is None:
+                fresh = await self._callers.fresh(question.access_key)
+                if fresh is not None:
+                    principal, caller = fresh
+        if row[3] is not None:
+            bucket = self._buckets.known(question.bucket, house)
+            if bucket is None:
+                loaded = await self._buckets.fresh(question.bucket)
+                if loaded is not None:
+                    house, bucket = loaded
+                    if str(bucket.id) != row[3]:
+                        return None
+        standing = _Standing(caller, bucket, _decision(caller, principal, bucket, house))
+        is_known = bucket is not None and (caller is not None or question.access_key is None)
+        if is_known and principal == row[:3] and house == row[4:6]:
+            self._standings[question.access_key, question.bucket, row[:6]] = standing
+            if len(self._standings) > _STANDINGS:
+                self._standings.popitem(last=False)
+        return standing
+
+
+def _decision(
+    caller: Caller | None,
+    principal: tuple[int, ...],
+    bucket: BucketView | None,
+    house: tuple[int, ...],
+) -> dict[str, Any]:
+    """What the commit re-checks. A batch recognises equal ones when they are one object."""
+    if bucket is None:
+        return {}
+    decision = {
+        "bucket": bucket.id,
+        "bucket_revision": house[0],
+        "owner_revision": house[1],
+    }
+    if caller is not None:
+        decision.update(
+            key=caller.key_id,
+            key_revision=principal[0],
+            user_revision=principal[1],
+            tenant_revision=principal[2],
+        )
+    return decision

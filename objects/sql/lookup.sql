@@ -15,9 +15,9 @@
 -- Who asks and of which bucket, by the revisions there are now.
 CREATE FUNCTION look_revisions(questions json) RETURNS TABLE (
     key_revision bigint, user_revision bigint, tenant_revision bigint,
-    bucket_id uuid, bucket_revision bigint, owner_revision bigint
+    bucket_id text, bucket_revision bigint, owner_revision bigint
 ) LANGUAGE sql STABLE AS $$
-    SELECT k.revision, u.revision, t.revision, b.id, b.revision, o.revision
+    SELECT k.revision, u.revision, t.revision, b.id::text, b.revision, o.revision
     FROM ROWS FROM (json_to_recordset(questions) AS (a text, b text))
         WITH ORDINALITY AS q (access_key, bucket, place)
     LEFT JOIN access_key k ON k.id = q.access_key
@@ -36,12 +36,12 @@ BEGIN
     EXECUTE format($create$
 CREATE FUNCTION %I(questions json) RETURNS TABLE (
     key_revision bigint, user_revision bigint, tenant_revision bigint,
-    bucket_id uuid, bucket_revision bigint, owner_revision bigint,
+    bucket_id text, bucket_revision bigint, owner_revision bigint,
     id uuid, is_latest boolean, is_marker boolean, is_null boolean, size bigint, etag text,
     last_modified timestamptz, headers text, metadata text, tags text, checksums text, parts text,
     storage_class text, storage_policy text, extra text, places text
 ) LANGUAGE sql STABLE AS $$
-    SELECT k.revision, u.revision, t.revision, b.id, b.revision, o.revision,
+    SELECT k.revision, u.revision, t.revision, b.id::text, b.revision, o.revision,
            v.id, v.is_latest, v.is_marker, v.is_null, v.size, v.etag, v.last_modified,
            v.headers::text, v.metadata::text, v.tags::text, v.checksums::text, v.parts::text,
            v.storage_class, v.storage_policy,

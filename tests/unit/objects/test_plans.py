@@ -186,7 +186,7 @@ def check_look_up(bucket: Bucket, function: str = "look_up") -> None:
         ),
     )
 
-    assert [row[3] for row in rows] == [bucket.id] * count
+    assert [row[3] for row in rows] == [str(bucket.id)] * count
     assert all(row[6] is not None for row in rows)
     assert scanned == 0
     assert touched == count
