@@ -34,14 +34,13 @@ class _IdSource:
         self._last = 0
         self._pool = b""
         self._at = 0
-        self._pid = 0
+        # After a fork both processes hold the same pool.
+        os.register_at_fork(after_in_child=self._forget)
 
     def next(self) -> UUID:
         with self._lock:
-            pid = os.getpid()
-            if self._at >= len(self._pool) or pid != self._pid:
-                # After a fork both processes hold the same pool.
-                self._pool, self._at, self._pid = os.urandom(4096), 0, pid
+            if self._at >= len(self._pool):
+                self._pool, self._at = os.urandom(4096), 0
             random = int.from_bytes(self._pool[self._at : self._at + 8], "big")
             self._at += 8
             # 48 bits of milliseconds and 12 of their fraction, then 62 random bits.
@@ -52,6 +51,10 @@ class _IdSource:
         value = (ticks >> 12) << 80 | 0x7 << 76 | (ticks & 0xFFF) << 64
         value |= 0b10 << 62 | random >> 2
         return UUID(int=value)
+
+    def _forget(self) -> None:
+        self._lock = threading.Lock()  # another thread may have held it
+        self._pool = b""
 
 
 _ids = _IdSource()

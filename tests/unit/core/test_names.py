@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from core import names
@@ -59,3 +61,18 @@ def test_hex_is_lower_case_of_the_given_length() -> None:
     assert names.is_hex("00ff", 4)
     assert not names.is_hex("00FF", 4)
     assert not names.is_hex("00ff0", 4)
+
+
+def test_a_forked_process_draws_random_bits_of_its_own() -> None:
+    names.new_id()
+    reading, writing = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writing, names.new_id().bytes)
+        os._exit(0)
+    os.waitpid(child, 0)
+    theirs, mine = os.read(reading, 16), names.new_id().bytes
+    os.close(reading)
+    os.close(writing)
+
+    assert theirs[8:] != mine[8:]
