@@ -17,6 +17,7 @@ from redis.exceptions import RedisError
 
 from core.database import MISC, Lanes
 from core.errors import StoreError
+from core.wording import counted
 
 _REMEMBER_S = 1.0
 _ANSWER_WITHIN_S = 5.0
@@ -65,7 +66,7 @@ class Readiness:
             return "the database does not answer"
         drives = rows[0][0]
         if drives < MIN_DRIVES:
-            return f"{drives} drives are active, {MIN_DRIVES} are needed"
+            return f"{counted(drives, 'drive')} active, {MIN_DRIVES} needed"
         return ""
 
     async def _delivery(self) -> str:

@@ -15,6 +15,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from core.errors import QuorumNotMet, ShardCorrupt, ShardMissing, StoreError
+from core.wording import counted
 from storage_nodes.journal_format import Decoder
 from storage_nodes.placement import Candidate, place
 from storage_nodes.policy import policy
@@ -109,7 +110,7 @@ class Writing:
         if len(self._files) < self._enough:
             await self.abandon()
             raise QuorumNotMet(
-                f"{len(self._files)} drives take the journal, {self._enough} are needed."
+                f"The journal needs {counted(self._enough, 'drive')}, {len(self._files)} took it."
             )
 
 

@@ -16,6 +16,7 @@ import psycopg
 from core.clock import monotonic
 from core.config import config
 from core.errors import ConfigurationError, StoreError
+from core.wording import counted
 from objstore_site.rebuild import directories, history, tables
 from objstore_site.rebuild.keys import keep_cluster
 from objstore_site.rebuild.report import Report
@@ -39,7 +40,7 @@ def rebuild(url: str, paths: Sequence[Path], *, accept_gaps: bool = False) -> Re
     told = history.find(found)
     if told is None:
         raise ConfigurationError(
-            f"None of {len(found)} drives has a complete snapshot of the journal."
+            f"No complete snapshot of the journal was found on {counted(len(found), 'drive')}."
         )
     report.snapshot = str(told.snapshot.name)
     report.segments_of_changes = len(told.segments)

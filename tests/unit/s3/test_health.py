@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
@@ -20,6 +21,17 @@ class Store:
         self.lanes = Lanes(Config.from_env(patient).database)
 
 
+class CountedDrives:
+    """A database that only knows how many drives are active."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.lanes: Any = self
+
+    async def fetch(self, *_: object) -> list[tuple[int]]:
+        return [(self.number,)]
+
+
 @pytest.fixture
 async def store(module_database: str) -> AsyncIterator[Store]:
     opened = Store(module_database)
@@ -30,8 +42,14 @@ async def store(module_database: str) -> AsyncIterator[Store]:
 async def test_too_few_drives_are_named(store: Store, redis_url: str) -> None:
     readiness = Readiness(store, redis_url, answer_within_s=PATIENCE_S)
 
-    assert await readiness.problems() == ["0 drives are active, 3 are needed"]
+    assert await readiness.problems() == ["0 drives active, 3 needed"]
     await readiness.close()
+
+
+async def test_a_single_drive_is_named_as_one() -> None:
+    readiness = Readiness(CountedDrives(1), "")
+
+    assert await readiness.problems() == ["1 drive active, 3 needed"]
 
 
 async def test_redis_that_does_not_answer_is_named(store: Store) -> None:
