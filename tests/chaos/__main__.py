@@ -55,7 +55,9 @@ def run(case: Case, folder: Path, progress: Progress) -> None:
         outcome, detail = "passed", case.run(home)
         shutil.rmtree(home, ignore_errors=True)
     except Exception:
-        outcome, detail = "failed", traceback.format_exc()[-6000:]
+        # Where and why, then what the store's logs said last.
+        story = traceback.format_exc()
+        outcome, detail = "failed", story if len(story) < 9000 else story[:6000] + story[-3000:]
     seconds = time.monotonic() - began
     progress.note(case.name, outcome, seconds, detail)
     print(f"{case.name}: {outcome} after {seconds:.0f} s\n  {detail}", flush=True)

@@ -34,7 +34,7 @@ from tests.support.load import Load, Mix
 from tests.support.local_store import LocalStore, wait_for
 
 # What is owed to slow clocks: a campaign waits for conditions, and this long for each.
-WITHIN_S = 180.0
+WITHIN_S = 600.0
 TRICKLE = "trickle"
 # Scheduled families come round at once, so that a campaign need not wait for them.
 EVERY_S = {"collect": 3, "seal": 1, "sweep_uploads": 1, "usage": 5}
