@@ -39,6 +39,9 @@ HEAD_FIELDS = 200
 START_BYTES = 8 << 10
 # Pipelined requests that may wait for their turn before no more is read.
 PIPELINED = 16
+# More than this in what had been read by then is no client, but an attack on our memory.
+PIPELINED_MOST = 256
+_FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
 class Connections:
@@ -199,7 +202,7 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._fields += 1
         if self._fields > HEAD_FIELDS:
-            raise _TooMany
+            raise _Refused
         if self._in_head:  # else a trailer of HTTP's own, which nothing of S3 is sent in
             name = name.lower()
             if name == b"expect":
@@ -207,6 +210,8 @@ class Connection(asyncio.Protocol):
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
+        if len(self._waiting) >= PIPELINED_MOST or self._is_body_skipped():
+            raise _Refused
         keeps_alive = self._parser.should_keep_alive()
         exchange = self._reading = Exchange(self, self._scope(), keeps_alive, self._expects)
         self._in_head = False
@@ -285,6 +290,11 @@ class Connection(asyncio.Protocol):
             "client": self._peer,
         }
 
+    def _is_body_skipped(self) -> bool:
+        """Whether the parser, which thinks an offer accepted, takes the body for what follows."""
+        framing = [value for name, value in self._headers if name in _FRAMING]
+        return self._parser.should_upgrade() and framing not in ([], [b"0"])
+
     def _answer(self, exchange: Exchange) -> None:
         self.answering = exchange
         exchange.task = self.loop.create_task(exchange.run(self._connections.application))
@@ -335,5 +345,5 @@ class Connection(asyncio.Protocol):
             self._waiting.append(refusal)
 
 
-class _TooMany(Exception):
-    """More fields than anybody needs: raised through the parser."""
+class _Refused(Exception):
+    """More than anybody needs, or not to be read safely: raised through the parser."""

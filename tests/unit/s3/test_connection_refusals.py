@@ -111,6 +111,37 @@ async def test_a_bad_body_is_for_its_request_to_answer() -> None:
     assert peer.wire.ended == "closed"
 
 
+@pytest.mark.parametrize("framing", [b"Content-Length: %d", b"Transfer-Encoding: chunked"])
+@pytest.mark.parametrize("offer", [b"Connection: Upgrade\r\nUpgrade: h2c\r\n", b""])
+async def test_a_body_behind_an_offer_of_another_protocol_is_no_request(
+    framing: bytes, offer: bytes
+) -> None:
+    method = b"PUT" if offer else b"CONNECT"
+    size = b"%x\r\n" % len(GET)
+    hidden = size + GET + b"\r\n0\r\n\r\n" if b"chunked" in framing else GET
+    lines = framing.replace(b"%d", b"%d" % len(GET)) + b"\r\n" + offer
+    told = await refused(method + b" /key HTTP/1.1\r\nHost: store\r\n" + lines + b"\r\n" + hidden)
+    assert (told["status"], told["method"], told["raw_path"]) == (400, method.decode(), b"/key")
+
+
+async def test_an_offer_of_another_protocol_may_say_that_it_has_no_body() -> None:
+    peer = Peer(echo)
+    offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\nContent-Length: 0\r\n\r\n"
+    assert (await peer.say(AFTER_HOST + offer + GET)).count(b"HTTP/1.1 200") == 2
+
+
+@pytest.mark.parametrize("offer", [b"", b"Connection: Upgrade\r\nUpgrade: h2c\r\n"])
+async def test_a_flood_of_pipelined_requests_is_cut_off(offer: bytes) -> None:
+    refusing = Refusing()
+    peer = Peer(echo, refusing)
+    peer.server.data_received((AFTER_HOST + offer + b"\r\n") * 2000)
+    for _ in range(connection.PIPELINED_MOST):
+        await turns()
+    assert peer.wire.sent.count(b"HTTP/1.1 200") == connection.PIPELINED_MOST + 1
+    assert peer.wire.sent.endswith(b"refused")
+    assert len(refusing.told) == 1
+
+
 async def test_a_client_that_has_gone_is_told_nothing() -> None:
     peer = Peer(echo, Refusing())
     peer.server.data_received(b"NONSENSE\r\n\r\n")
