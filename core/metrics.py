@@ -128,7 +128,8 @@ journal_lag = Metric("objstore_journal_lag_seconds", STATE, "Age of the oldest c
 def snapshot() -> dict[str, list[Any]]:
     """This process's numbers, ready for JSON."""
     return {
-        metric.name: [[list(labels), value] for labels, value in metric.values.items()]
+        # A copy: another thread may count something new meanwhile.
+        metric.name: [[list(labels), value] for labels, value in metric.values.copy().items()]
         for metric in table.values()
         if metric.values
     }
@@ -168,6 +169,8 @@ def _own_file(directory: Path, process: str) -> Path:
         pid, target, lock = known
         if pid == os.getpid() and target.with_suffix(_ALIVE).exists():
             return target
+        # Forgotten first: were the new ones not to be had, it would be closed again next time.
+        del _own[directory, process]
         if pid == os.getpid():
             os.close(lock)  # somebody took the files away
     directory.mkdir(parents=True, exist_ok=True)

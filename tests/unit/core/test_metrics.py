@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,6 +146,34 @@ def test_a_process_whose_files_were_taken_away_writes_them_anew(tmp_path: Path) 
     metrics.exposition(tmp_path)
 
     assert f"{metric.name} 1\n" in metrics.exposition(tmp_path)
+
+
+def test_no_file_of_others_is_closed_while_there_is_no_room_for_ours(tmp_path: Path) -> None:
+    directory = tmp_path / "metrics"
+    metrics.write(directory, "gateway")
+    shutil.rmtree(directory)
+    directory.write_text("in the way")
+    with pytest.raises(OSError):
+        metrics.write(directory, "gateway")
+
+    with (tmp_path / "other").open("w") as other:  # it has the number of what was closed
+        with pytest.raises(FileExistsError):
+            metrics.write(directory, "gateway")
+        os.fstat(other.fileno())
+
+
+def test_what_is_counted_meanwhile_by_another_thread_stops_no_snapshot() -> None:
+    metric = make(COUNTER, "why")
+
+    class Meanwhile(tuple[str, ...]):
+        def __iter__(self) -> Iterator[str]:
+            metric.add(("another",))
+            return super().__iter__()
+
+    metric.add(Meanwhile(("one",)))
+    metric.add(("two",))
+
+    assert [labels for labels, _ in metrics.snapshot()[metric.name]] == [["one"], ["two"]]
 
 
 def test_a_gauge_of_each_process_is_summed(tmp_path: Path) -> None:

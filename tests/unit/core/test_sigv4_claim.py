@@ -49,6 +49,15 @@ def test_what_is_remembered_of_a_header_says_nothing_of_the_next_one() -> None:
             sigv4_claim.parse_authorization(f"{head}Signature={signature}")
 
 
+def test_long_headers_of_strangers_are_not_kept_in_memory() -> None:
+    names = "host;" + "x" * 8192
+    scope = "a/20260131/us-east-1/s3/aws4_request"
+    header = f"AWS4-HMAC-SHA256 Credential={scope},SignedHeaders={names},Signature={'0' * 64}"
+    for _ in range(2):
+        assert sigv4_claim.parse_authorization(header).signed_headers == names
+    assert max(map(len, sigv4_claim._heads), default=0) < len(names)
+
+
 @given(st.text(max_size=200))
 def test_no_authorization_header_makes_the_parser_stumble(text: str) -> None:
     try:
