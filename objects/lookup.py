@@ -35,6 +35,7 @@ _STANDINGS = 10_000
 class _Standing(NamedTuple):
     """What a name, a bucket and the revisions of a look-up come to."""
 
+    revisions: Row
     caller: Caller | None
     bucket: BucketView | None
     decision: dict[str, Any]
@@ -58,14 +59,14 @@ class Lookups:
         self._asked: Coalescer[Question, Row] = Coalescer(
             self._send, max_batch=MAX_BATCH, lanes=connections
         )
-        self._standings: OrderedDict[tuple[Any, ...], _Standing] = OrderedDict()
+        # The last of each name and bucket: all would hold every state of a bucket's documents.
+        self._standings: OrderedDict[tuple[str | None, str | None], _Standing] = OrderedDict()
 
     async def look(self, question: Question) -> Found:
         """What there is, as of now."""
         row = await self._asked.ask(question)
-        of = (question.access_key, question.bucket, row[:6])
-        standing = self._standings.get(of)
-        if standing is None:
+        standing = self._standings.get((question.access_key, question.bucket))
+        if standing is None or standing.revisions != row[:6]:
             standing = await self._standing(question, row)
             if standing is None:
                 return await self.look(question)
@@ -119,10 +120,10 @@ class Lookups:
                     house, bucket = loaded
                     if str(bucket.id) != row[3]:
                         return None
-        standing = _Standing(caller, bucket, _decision(caller, principal, bucket, house))
+        standing = _Standing(row[:6], caller, bucket, _decision(caller, principal, bucket, house))
         is_known = bucket is not None and (caller is not None or question.access_key is None)
         if is_known and principal == row[:3] and house == row[4:6]:
-            self._standings[question.access_key, question.bucket, row[:6]] = standing
+            self._standings[question.access_key, question.bucket] = standing
             if len(self._standings) > _STANDINGS:
                 self._standings.popitem(last=False)
         return standing

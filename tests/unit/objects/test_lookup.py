@@ -111,6 +111,19 @@ async def test_a_changed_bucket_is_seen_by_the_next_request(space: Namespace) ->
     assert fresh.documents == {"tagging": "<x/>"}
 
 
+async def test_a_bucket_that_changes_often_is_remembered_once(space: Namespace) -> None:
+    found = await space.look(want=NONE)
+    assert found.bucket is not None
+    remembered = len(space.store.lookups._standings)
+
+    for number in range(3):
+        document = (found.bucket.id, "tagging", f"<x>{number}</x>")
+        await space.store.control(control.put_document, *document)
+        await space.look(want=NONE)
+
+    assert len(space.store.lookups._standings) == remembered
+
+
 async def test_a_disabled_key_is_seen_by_the_next_request(space: Namespace) -> None:
     await space.look(want=NONE)
 
