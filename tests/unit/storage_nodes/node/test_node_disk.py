@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Iterator
@@ -63,3 +64,28 @@ def test_another_error_stays_one(fd: int, tmp_path: Path) -> None:
             Disk().write(readable, 0, [page_of(b"c")])
     finally:
         os.close(readable)
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOSYS])
+def test_where_one_call_cannot_write_durably_two_do(
+    fd: int, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[int] = []
+    pwritev, fdatasync = os.pwritev, os.fdatasync
+
+    def refuse(fd: int, buffers: list[bytes], offset: int, flags: int = 0) -> int:
+        if flags:
+            raise OSError(number, os.strerror(number))
+        return pwritev(fd, buffers, offset)
+
+    def note(fd: int) -> None:
+        synced.append(fd)
+        fdatasync(fd)
+
+    monkeypatch.setattr(os, "pwritev", refuse)
+    monkeypatch.setattr(os, "fdatasync", note)
+
+    assert Disk().write_durably(fd, 2, [b"more"]) == 4
+
+    assert content_of(fd) == b"\0\0more"
+    assert synced == [fd]
