@@ -61,8 +61,8 @@ def serve(config: Config) -> None:
     _Parent(config, listener, application).run()
 
 
-class _Place:
-    """One of the gateway's workers, and whoever comes after it."""
+class _Worker:
+    """One worker, and whoever comes after it when it dies. `pid` is 0 while there is none."""
 
     def __init__(self) -> None:
         self.pid = 0
@@ -70,12 +70,12 @@ class _Place:
         self._started_at = 0.0
         self._wait = 0.0
 
-    def taken(self, pid: int, now: float) -> None:
+    def started(self, pid: int, now: float) -> None:
         """A worker has been started."""
         self.pid = pid
         self._started_at = now
 
-    def left(self, now: float) -> float:
+    def ended(self, now: float) -> float:
         """The worker died: in how many seconds the next is to be started."""
         self.pid = 0
         wait = 0.0 if now - self._started_at >= SETTLED_AFTER_S else self._wait
@@ -91,7 +91,7 @@ class _Parent:
         self._config = config
         self._listener = listener
         self._application = application
-        self._places = [_Place() for _ in range(config.s3.workers)]
+        self._workers = [_Worker() for _ in range(config.s3.workers)]
         self._is_stopping = False
         self._status = 0
 
@@ -100,29 +100,29 @@ class _Parent:
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, self._stop)
         signal.signal(signal.SIGALRM, self._insist)
-        while not self._is_stopping or any(place.pid for place in self._places):
-            for place in self._places:
-                if not place.pid and place.start_at <= time.monotonic():
-                    self._start(place)
+        while not self._is_stopping or any(worker.pid for worker in self._workers):
+            for worker in self._workers:
+                if not worker.pid and worker.start_at <= time.monotonic():
+                    self._start(worker)
             pid, status = self._wait()
-            for place in self._places:
-                if pid and place.pid == pid:
-                    self._ended(place, os.waitstatus_to_exitcode(status))
+            for worker in self._workers:
+                if pid and worker.pid == pid:
+                    self._ended(worker, os.waitstatus_to_exitcode(status))
         sys.exit(self._status)
 
     def _wait(self) -> tuple[int, int]:
         """The next worker that ended and its status; (0, 0) when one may be due to be started."""
-        alive = [place for place in self._places if place.pid]
-        if alive and (self._is_stopping or len(alive) == len(self._places)):
+        alive = [worker for worker in self._workers if worker.pid]
+        if alive and (self._is_stopping or len(alive) == len(self._workers)):
             return os.wait()
         ended = os.waitpid(-1, os.WNOHANG) if alive else (0, 0)
         if not ended[0]:
             time.sleep(_LOOK_EVERY_S)
         return ended
 
-    def _ended(self, place: _Place, code: int) -> None:
-        pid = place.pid
-        wait = place.left(time.monotonic())
+    def _ended(self, worker: _Worker, code: int) -> None:
+        pid = worker.pid
+        wait = worker.ended(time.monotonic())
         if self._is_stopping:
             return
         if code == _CANNOT_START:
@@ -132,7 +132,7 @@ class _Parent:
         told = {"worker": pid, "code": code, "again_after_s": wait}
         log.warning("a gateway worker ended", extra=told)
 
-    def _start(self, place: _Place) -> None:
+    def _start(self, worker: _Worker) -> None:
         parent = os.getpid()
         # A signal that came between would find a parent's handler in the child.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM, signal.SIGINT})
@@ -140,7 +140,7 @@ class _Parent:
         if pid == 0 and not self._is_stopping:
             _work(self._config, self._listener, self._application, parent)
         if pid:
-            place.taken(pid, time.monotonic())
+            worker.started(pid, time.monotonic())
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM, signal.SIGINT})
 
     def _stop(self, *_: int | FrameType | None) -> None:
@@ -153,10 +153,10 @@ class _Parent:
         self._tell(signal.SIGKILL)
 
     def _tell(self, number: signal.Signals) -> None:
-        for place in self._places:
+        for worker in self._workers:
             try:
-                if place.pid:
-                    os.kill(place.pid, number)
+                if worker.pid:
+                    os.kill(worker.pid, number)
             except ProcessLookupError:
                 continue
 

@@ -27,8 +27,8 @@ _WRITE_EVERY_S = 0.25
 _WRITE_FROM = 512
 # What may wait for a slow reader: ten thousand lines or so.
 WAITING_BYTES = 4 << 20
-# How long the end of a process waits for its reader.
-_END_WITHIN_S = 30.0
+# How long the end of a process waits for its reader: less than a gateway has to stop in.
+_END_WITHIN_S = 5.0
 
 
 class AccessLog:

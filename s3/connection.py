@@ -103,8 +103,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_connections", "_expects", "_fields", "_has_begun", "_headers", "_in_head", "_is_broken",
-        "_is_eof", "_parser", "_peer", "_reading", "_since", "_stalled_since", "_start", "_unread",
-        "_url", "_waiting", "answering", "loop", "transport", "unread",
+        "_is_eof", "_parser", "_peer", "_reading", "_since", "_stalled_since", "_start",
+        "_unfinished", "_url", "_waiting", "answering", "loop", "transport", "unread",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -122,7 +122,7 @@ class Connection(asyncio.Protocol):
         self._since = self.loop.time()
         self._is_eof = self._is_broken = False
         self._in_head = self._has_begun = self._expects = False
-        self._unread = 0
+        self._unfinished = 0
         self._fields = 0
         self._url = b""
         self._start: bytes | None = b""
@@ -144,7 +144,7 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._is_broken:
             return
-        self._unread += len(data)
+        self._unfinished += len(data)
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
@@ -158,7 +158,7 @@ class Connection(asyncio.Protocol):
             if left is None:
                 self._refuse(400, has_method=True)
             else:
-                self._unread -= len(left)
+                self._unfinished -= len(left)
                 self.data_received(left)
             return
         except httptools.HttpParserError:
@@ -166,7 +166,7 @@ class Connection(asyncio.Protocol):
             return
         if self._in_head:
             self._keep(data)
-        if self._unread > HEAD_BYTES and (self._in_head or self._reading is not None):
+        if self._unfinished > HEAD_BYTES and (self._in_head or self._reading is not None):
             self._refuse(431 if self._in_head else 400)
 
     def eof_received(self) -> bool:
@@ -215,7 +215,7 @@ class Connection(asyncio.Protocol):
         keeps_alive = self._parser.should_keep_alive()
         exchange = self._reading = Exchange(self, self._scope(), keeps_alive, self._expects)
         self._in_head = False
-        self._unread = self._fields = 0
+        self._unfinished = self._fields = 0
         if self.answering is None:
             self._answer(exchange)
             return
@@ -224,13 +224,13 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def on_body(self, body: bytes) -> None:
-        self._unread = 0
+        self._unfinished = 0
         assert self._reading is not None
         if self._reading.take(body) > READ_AHEAD:
             self.transport.pause_reading()
 
     def on_message_complete(self) -> None:
-        self._unread = 0
+        self._unfinished = 0
         self._has_begun = False
         exchange, self._reading = self._reading, None
         assert exchange is not None

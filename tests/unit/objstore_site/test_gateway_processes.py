@@ -139,31 +139,31 @@ def test_workers_whose_successors_die_young_are_replaced_later_and_the_others_at
 
 
 def test_one_death_is_no_wait_and_every_further_young_one_a_longer_wait() -> None:
-    place = gateway._Place()
+    worker = gateway._Worker()
     now, waits = 0.0, []
     for number in range(12):
-        place.taken(100 + number, now)
+        worker.started(100 + number, now)
         now += 1.0
-        waits.append(place.left(now))
-        assert (place.pid, place.start_at) == (0, now + waits[-1])
+        waits.append(worker.ended(now))
+        assert (worker.pid, worker.start_at) == (0, now + waits[-1])
         now += waits[-1]
 
     assert waits == [0.0, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, *[10.0] * 5]
 
-    place.taken(200, now)
+    worker.started(200, now)
     now += gateway.SETTLED_AFTER_S
-    assert place.left(now) == 0.0
-    place.taken(201, now)
-    assert place.left(now + 1.0) == 0.2
+    assert worker.ended(now) == 0.0
+    worker.started(201, now)
+    assert worker.ended(now + 1.0) == 0.2
 
 
 def test_each_death_is_one_line(caplog: pytest.LogCaptureFixture) -> None:
     config: Any = SimpleNamespace(s3=SimpleNamespace(workers=1))
     parent = gateway._Parent(config, None, None)  # type: ignore[arg-type]
-    (place,) = parent._places
-    place.taken(4711, gateway.time.monotonic())
+    (worker,) = parent._workers
+    worker.started(4711, gateway.time.monotonic())
 
-    parent._ended(place, -9)
+    parent._ended(worker, -9)
 
     (line,) = caplog.records
     assert line.getMessage() == "a gateway worker ended"
