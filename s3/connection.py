@@ -292,10 +292,8 @@ class Connection(asyncio.Protocol):
 
     def _is_body_skipped(self) -> bool:
         """Whether the parser, which thinks an offer accepted, takes the body for what follows."""
-        if not self._parser.should_upgrade():
-            return False
-        framing = [value for name, value in self._headers if name in _FRAMING]
-        return framing not in ([], [b"0"])
+        headers = self._headers if self._parser.should_upgrade() else ()
+        return [value for name, value in headers if name in _FRAMING] not in ([], [b"0"])
 
     def _answer(self, exchange: Exchange) -> None:
         self.answering = exchange
