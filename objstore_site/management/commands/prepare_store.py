@@ -67,10 +67,15 @@ class Command(BaseCommand):
 
 
 def _migrate() -> None:
-    """Only where something is to be done: looking costs a tenth of trying."""
+    """Only where something is to be done: looking costs a tenth of trying.
+
+    All or nothing: Django notes some migrations in a transaction after theirs, and a crash between
+    the two would leave tables that no later start could make again.
+    """
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+        with transaction.atomic():
+            call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
 
 
 def _make_secret_key(current: Config) -> None:
