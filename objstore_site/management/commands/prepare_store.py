@@ -67,15 +67,10 @@ class Command(BaseCommand):
 
 
 def _migrate() -> None:
-    """Only where something is to be done: looking costs a tenth of trying.
-
-    All or nothing: Django notes some migrations in a transaction after theirs, and a crash between
-    the two would leave tables that no later start could make again.
-    """
+    """Only where something is to be done: looking costs a tenth of trying."""
     executor = MigrationExecutor(connection)
     if executor.migration_plan(executor.loader.graph.leaf_nodes()):
-        with transaction.atomic():
-            call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
+        call_command("migrate", interactive=False, verbosity=0, skip_checks=True)
 
 
 def _make_secret_key(current: Config) -> None:
