@@ -142,7 +142,7 @@ class Jobs:
     """Background work."""
     workers: int = setting("2", "Worker processes of one Celery worker.", kind=text.positive)
     poll_s: float = setting("1", "How often the dispatcher looks for due jobs without being told.", kind=text.positive_number)
-    sweep_after_s: float = setting("60", "Jobs sent this long ago and not begun are sent again.", kind=text.positive_number)
+    sweep_after_s: float = setting("60", "Jobs sent this long ago, and lost on the way, are sent again.", kind=text.positive_number)
     save_every_s: float = setting("5", "How often a running job saves its progress.", kind=text.positive_number)
     keep_days: int = setting("7", "Days finished jobs are kept.", kind=text.positive)
     grace_s: float = setting("60", "How long replaced copies stay readable.", kind=text.number)

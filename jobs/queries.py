@@ -114,8 +114,8 @@ RETURNING job.id
 TAKE = """
 WITH open AS (
     SELECT f.name, f.room - (
-        SELECT count(*) FROM job s WHERE s.family = f.name AND s.state = 'ready'
-          AND s.sent_at > statement_timestamp() - make_interval(secs => %(after_s)s)) AS room
+        SELECT count(*) FROM job s
+        WHERE s.family = f.name AND s.state = 'ready' AND s.sent_at IS NOT NULL) AS room
     FROM unnest(%(families)s::text[], %(rooms)s::integer[]) f(name, room)
     WHERE NOT EXISTS (SELECT FROM job_family p WHERE p.name = f.name AND p.paused)
 ), due AS (
@@ -130,15 +130,22 @@ UPDATE job SET sent_at = statement_timestamp() WHERE id = ANY(ARRAY(SELECT id FR
 RETURNING id, family, priority, run_at
 """
 
+# As many rows as messages are missing, the oldest first: a row that merely waits its turn has its
+# message, and a second one would only lengthen the queue.
 RESEND = """
-WITH due AS (
-    SELECT d.id FROM unnest(%(families)s::text[], %(rooms)s::integer[]) f(name, room)
-    CROSS JOIN LATERAL (
+WITH lost AS (
+    SELECT f.name, (
+        SELECT count(*) FROM job s
+        WHERE s.family = f.name AND s.state = 'ready' AND s.sent_at IS NOT NULL
+    ) - f.messages AS jobs
+    FROM unnest(%(families)s::text[], %(messages)s::integer[]) f(name, messages)
+    WHERE NOT EXISTS (SELECT FROM job_family p WHERE p.name = f.name AND p.paused)
+), due AS (
+    SELECT d.id FROM lost CROSS JOIN LATERAL (
         SELECT id FROM job
-        WHERE family = f.name AND state = 'ready' AND run_at <= statement_timestamp()
+        WHERE family = lost.name AND state = 'ready' AND run_at <= statement_timestamp()
           AND sent_at <= statement_timestamp() - make_interval(secs => %(after_s)s)
-          AND NOT EXISTS (SELECT FROM job_family p WHERE p.name = f.name AND p.paused)
-        ORDER BY sent_at LIMIT f.room FOR UPDATE SKIP LOCKED
+        ORDER BY sent_at LIMIT greatest(lost.jobs, 0) FOR UPDATE SKIP LOCKED
     ) d
 )
 UPDATE job SET sent_at = statement_timestamp() WHERE id = ANY(ARRAY(SELECT id FROM due))

@@ -1,8 +1,9 @@
 """Takes due job rows to Celery: when told so by NOTIFY, and each second in any case.
 
 Any number may run: rows are taken with SKIP LOCKED and marked before they are published. What a
-crash between the two, or an emptied Redis, loses is sent again by the sweep within a minute; what
-is sent twice finds its row taken. Nothing here waits for Redis with a row locked.
+crash between the two, or an emptied Redis, loses is sent again by the sweep within a minute: as
+many rows as messages are missing. What is sent twice finds its row taken. Nothing here waits for
+Redis with a row locked.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from django.db import Error, connection
 
@@ -18,7 +20,7 @@ from core.config import config
 from jobs import queries
 from jobs.catalogue import FAMILIES
 from workers.gauges import Gauges
-from workers.tasks import Due, publish
+from workers.tasks import Due, messages, publish
 
 log = logging.getLogger(__name__)
 
@@ -37,13 +39,16 @@ PUBLISHED = failpoints.declare(
 )
 
 Publish = Callable[[Sequence[Due]], None]
+# How many messages lie in each family's queue.
+Messages = Callable[[Sequence[str]], list[int]]
 
 
 class Dispatcher:
     """One round after the other; keeps nothing that matters in memory."""
 
-    def __init__(self, send: Publish = publish) -> None:
+    def __init__(self, send: Publish = publish, lying: Messages = messages) -> None:
         self._send = send
+        self._lying = lying
         self._sweep_at = 0.0
         self._families = sorted(FAMILIES)
         self._rooms = [FAMILIES[name].window for name in self._families]
@@ -51,14 +56,14 @@ class Dispatcher:
     def round(self) -> int:
         """Publish what is due now; how many that was."""
         READ.hit()
-        sent = self._publish(self._take(queries.TAKE))
+        sent = self._publish(queries.rows(queries.TAKE, families=self._families, rooms=self._rooms))
         if clock.monotonic() >= self._sweep_at:
             self._sweep_at = clock.monotonic() + SWEEP_EVERY_S
             sent += self.sweep()
         return sent
 
     def sweep(self) -> int:
-        """Free the leases of vanished workers; publish again what was sent long ago."""
+        """Free the leases of vanished workers; publish again what got lost on its way."""
         expired = queries.rows(
             queries.EXPIRE,
             families=self._families,
@@ -67,21 +72,22 @@ class Dispatcher:
         if expired:
             log.warning("leases expired", extra={"jobs": len(expired)})
             queries.changed(queries.RETIRE_SLOTS, ids=[job_id for (job_id,) in expired])
-        return self._publish(self._take(queries.RESEND))
-
-    def _take(self, statement: str) -> list[Due]:
-        found = queries.rows(
-            statement,
+        lost = queries.rows(
+            queries.RESEND,
             families=self._families,
-            rooms=self._rooms,
+            messages=self._lying(self._families),
             after_s=config().jobs.sweep_after_s,
         )
-        found.sort(key=lambda row: row[2:])
-        return [Due(job_id, family) for job_id, family, _, _ in found]
+        if lost:
+            log.warning("jobs sent again", extra={"jobs": len(lost)})
+        return self._publish(lost)
 
-    def _publish(self, batch: list[Due]) -> int:
-        if not batch:
+    def _publish(self, taken: list[tuple[Any, ...]]) -> int:
+        """The most urgent first."""
+        if not taken:
             return 0
+        taken.sort(key=lambda row: row[2:])
+        batch = [Due(job_id, family) for job_id, family, _, _ in taken]
         TAKEN.hit()
         try:
             self._send(batch[:1])

@@ -68,6 +68,13 @@ def publish(batch: Sequence[Due]) -> None:
             )
 
 
+def messages(families: Sequence[str]) -> list[int]:
+    """How many messages lie in each family's queue; those workers hold are not counted."""
+    with current_app.producer_or_acquire() as producer:
+        channel = producer.channel
+        return [channel.queue_declare(FAMILIES[name].queue).message_count for name in families]
+
+
 def load_handlers() -> None:
     """Import every module that declares a handler: `workers.<family>` for each family."""
     for name in FAMILIES:

@@ -11,11 +11,11 @@ from redis import Redis
 from core import metrics
 from core.config import config
 from core.names import new_id
-from jobs.catalogue import FAMILIES, USAGE
+from jobs.catalogue import ENCODE, FAMILIES, SEAL, USAGE
 from objstore_site.celery import app
 from workers import tasks
 from workers.registry import HANDLERS
-from workers.tasks import TASKS, Due, publish
+from workers.tasks import TASKS, Due, messages, publish
 
 
 def test_every_family_has_a_task_and_a_queue_of_its_own():
@@ -54,6 +54,12 @@ def test_a_published_job_lies_in_its_familys_queue(redis_url: str):
         (message,) = redis.lrange(prefix + USAGE.queue, 0, -1)
     assert json.loads(message)["headers"]["task"] == USAGE.task
     assert str(one) in json.loads(message)["headers"]["argsrepr"]
+
+
+def test_messages_are_counted_queue_by_queue(redis_url: str):
+    publish([Due(new_id(), USAGE.name), Due(new_id(), USAGE.name), Due(new_id(), SEAL.name)])
+
+    assert messages([USAGE.name, ENCODE.name, SEAL.name]) == [2, 0, 1]
 
 
 def test_what_a_job_counted_is_written_when_it_ends(monkeypatch: pytest.MonkeyPatch):
