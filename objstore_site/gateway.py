@@ -27,7 +27,7 @@ import uvloop
 from core.config import Config
 from core.errors import ConfigurationError
 from objstore_site.local import privileges
-from s3.connection import Connections
+from s3.connections import Connections
 
 log = logging.getLogger("objstore.gateway")
 

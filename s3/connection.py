@@ -3,7 +3,7 @@
 Here: heads and their limits, back pressure, keep-alive, pipelining, half-closed and lost
 connections, what is no request. Not here: one request and its answer (s3.exchange), the grammar of
 HTTP (httptools: it is llhttp; s3.raw_target for what it refuses and we do not), what a request
-means and what refusals say (s3.gateway), the processes that listen (objstore_site.gateway).
+means and what refusals say (s3.gateway), all connections of a process (s3.connections).
 
 Everything happens on the loop's thread. A server that parses on threads of its own hands every
 request over several times, and each hand-over costs more than all that is done here (ADR 0011).
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import cast
+from typing import Protocol, cast
 
 import httptools
 
@@ -29,7 +29,7 @@ from s3.exchange import (
     Headers,
     Message,
     Refusal,
-    bare_refusal,
+    http_scope,
 )
 
 # Bytes that bring the parser to no end: of a head, of trailers, of a chunk's extensions.
@@ -44,58 +44,15 @@ PIPELINED_MOST = 256
 _FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 
-class Connections:
-    """The connections of one process, and what they have in common.
+class Company(Protocol):
+    """What a connection needs of its process (s3.connections)."""
 
-    `refusing` answers what is no request: its scope says with `status` why, and holds of the
-    request what could be read of it, empty where that is nothing.
-    """
+    application: Application
+    refusing: Application
+    open: set[Connection]
+    is_stopping: bool
 
-    def __init__(
-        self,
-        application: Application,
-        *,
-        keep_alive_s: float,
-        head_s: float,
-        stall_s: float,
-        refusing: Application = bare_refusal,
-    ) -> None:
-        self.application = application
-        self.refusing = refusing
-        self.open: set[Connection] = set()
-        self.is_stopping = False
-        self._all_gone: asyncio.Future[None] | None = None
-        self._keep_alive_s = keep_alive_s
-        self._head_s = head_s
-        self._stall_s = stall_s
-
-    def __call__(self) -> Connection:
-        """A protocol for a connection just accepted."""
-        return Connection(self)
-
-    async def watch(self) -> None:
-        """End connections that sit idle, send their head too slowly, or do not read an answer."""
-        every_s = min(self._keep_alive_s, self._head_s, self._stall_s) / 4
-        while True:
-            await asyncio.sleep(every_s)
-            now = asyncio.get_running_loop().time()
-            for one in list(self.open):
-                one.look(now, self._keep_alive_s, self._head_s, self._stall_s)
-
-    async def stop(self) -> None:
-        """Take no further requests; return when those under way have been answered."""
-        self.is_stopping = True
-        for one in list(self.open):
-            one.stop()
-        if self.open:
-            self._all_gone = asyncio.get_running_loop().create_future()
-            await self._all_gone
-
-    def gone(self, one: Connection) -> None:
-        """A connection has ended."""
-        self.open.discard(one)
-        if self._all_gone is not None and not self.open and not self._all_gone.done():
-            self._all_gone.set_result(None)
+    def gone(self, one: Connection) -> None: ...
 
 
 class Connection(asyncio.Protocol):
@@ -109,7 +66,7 @@ class Connection(asyncio.Protocol):
 
     transport: asyncio.Transport
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Company) -> None:
         self._connections = connections
         self.loop = asyncio.get_running_loop()
         self._parser = httptools.HttpRequestParser(self)
@@ -246,12 +203,12 @@ class Connection(asyncio.Protocol):
     def over(self, exchange: Exchange) -> None:
         """An answer has ended: the next request's turn, or the connection's end."""
         self.answering = None
-        is_last = self._is_eof and not self._waiting
+        self._since = self.loop.time()
+        is_last = (self._is_eof or self._is_broken) and not self._waiting
         if is_last or not exchange.keeps_alive or not exchange.is_whole or self.is_stopping:
             self._waiting.clear()
-            self.transport.close()
+            self._end(is_read=exchange.is_whole and not self._is_broken)
             return
-        self._since = self.loop.time()
         if self._waiting:
             self._answer(self._waiting.popleft())
         if not self._waiting and not self._is_broken:
@@ -279,16 +236,22 @@ class Connection(asyncio.Protocol):
             parsed = httptools.parse_url(url)
             url = (parsed.path or b"/") + (b"?" + parsed.query if parsed.query else b"")
         path, _, query = url.partition(b"?")
-        return {
-            "type": "http",
-            "http_version": self._parser.get_http_version(),
-            "method": self._parser.get_method().decode("ascii"),
-            "scheme": "http",
-            "raw_path": path,
-            "query_string": query,
-            "headers": self._headers,
-            "client": self._peer,
-        }
+        parser = self._parser
+        return http_scope(
+            parser.get_http_version(), parser.get_method(), path, query, self._headers, self._peer
+        )
+
+    def _end(self, *, is_read: bool) -> None:
+        """Close. A client that still sends must come to our answer first: closing on what it sent
+        would reset the connection, and the answer with it. `look` bounds how long we hear it out.
+        """
+        transport = self.transport
+        if is_read or self._is_eof or self.is_stopping or transport.is_closing():
+            transport.close()
+            return
+        self._is_broken = self._has_begun = True
+        transport.write_eof()
+        transport.resume_reading()
 
     def _is_body_skipped(self) -> bool:
         """Whether the parser, which thinks an offer accepted, takes the body for what follows."""
@@ -330,7 +293,7 @@ class Connection(asyncio.Protocol):
 
     def _refuse(self, status: int, *, has_method: bool = False) -> None:
         """What came is not HTTP, or too much of it. Nothing after it can be trusted."""
-        self._is_broken = self._is_eof = True
+        self._is_broken = True
         if self._reading is not None:
             # Its answer is the last one; the body still wanted will not come.
             self._reading.lose()

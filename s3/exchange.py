@@ -39,6 +39,22 @@ _COLON = b": "
 _BODILESS = frozenset({204, 304})
 
 
+def http_scope(
+    version: str, method: bytes, path: bytes, query: bytes, headers: Headers, peer: object
+) -> Message:
+    """What ASGI says of a request before its body."""
+    return {
+        "type": "http",
+        "http_version": version,
+        "method": method.decode("ascii"),
+        "scheme": "http",
+        "raw_path": path,
+        "query_string": query,
+        "headers": headers,
+        "client": peer,
+    }
+
+
 class Line(Protocol):
     """What an exchange needs of its connection."""
 
@@ -193,17 +209,8 @@ class Refusal(Exchange):
         headers: Headers,
         peer: object,
     ) -> None:
-        scope: Message = {
-            "type": "http",
-            "http_version": "1.1",
-            "method": method.decode("ascii"),
-            "scheme": "http",
-            "raw_path": url.partition(b"?")[0][:_SHOWN_BYTES],
-            "query_string": b"",
-            "headers": headers,
-            "client": peer,
-            "status": status,
-        }
+        shown = url.partition(b"?")[0][:_SHOWN_BYTES]
+        scope = http_scope("1.1", method, shown, b"", headers, peer) | {"status": status}
         super().__init__(connection, scope, keeps_alive=False, wants_continue=False)
         self.is_whole = True
         self._answers = answers

@@ -152,3 +152,13 @@ def test_a_range_ends_with_the_object_however_far_it_reaches(raw, s3, bucket) ->
 
     assert (answer.status, answer.body) == (206, b"3456789")
     assert answer.headers["content-range"] == "bytes 3-9/10"
+
+
+def test_a_client_that_is_still_sending_reads_its_refusal(raw) -> None:
+    # More than the gateway reads away, and more than the sockets between them hold.
+    body = bytes(48 << 20)
+
+    answer = raw("PUT", "/there-is-no-such-bucket/key", body=body)
+
+    assert answer.code == "NoSuchBucket"
+    assert answer.headers["connection"] == "close"

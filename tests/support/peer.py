@@ -10,7 +10,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from s3.connection import Connection, Connections
+from s3.connection import Connection
+from s3.connections import Connections
 from s3.exchange import Application, Message, bare_refusal
 
 
@@ -20,6 +21,7 @@ class Wire:
     def __init__(self) -> None:
         self.writes: list[bytes] = []
         self.is_reading = True
+        # How: `told` (nothing more is said, what comes is still heard), `closed` or `aborted`.
         self.ended = ""
 
     @property
@@ -38,11 +40,15 @@ class Wire:
     def resume_reading(self) -> None:
         self.is_reading = True
 
+    def write_eof(self) -> None:
+        self.ended = self.ended or "told"
+
     def is_closing(self) -> bool:
-        return bool(self.ended)
+        return self.ended in ("closed", "aborted")
 
     def close(self) -> None:
-        self.ended = self.ended or "closed"
+        if not self.is_closing():
+            self.ended = "closed"
 
     def abort(self) -> None:
         self.ended = "aborted"

@@ -31,7 +31,46 @@ async def test_a_request_refused_before_its_body_ends_the_connection() -> None:
     peer = Peer(refuse)
     answers = await peer.say(PUT % 4)
     assert b"\r\nconnection: close\r\n" in answers
+    assert peer.wire.ended == "told"
+
+
+async def _refused() -> Peer:
+    """One whose client still sends a body nobody wants, and has its answer."""
+
+    async def refuse(scope: Message, receive: Any, send: Any) -> None:
+        await reply(send, b"no", 403)
+
+    peer = Peer(refuse)
+    await peer.say(PUT % (1 << 30), b"some")
+    assert peer.wire.sent.endswith(b"no")
+    return peer
+
+
+async def test_a_client_that_still_sends_is_heard_out() -> None:
+    peer = await _refused()
+    answered = peer.wire.sent
+    assert await peer.say(b"more" * 1000, GET) == answered
+    assert peer.wire.is_reading
+    assert peer.wire.ended == "told"
+    assert not peer.server.eof_received()  # the transport closes by itself
+
+
+async def test_a_client_that_never_ends_is_not_heard_out_for_ever() -> None:
+    peer = await _refused()
+    now = asyncio.get_running_loop().time()
+    peer.server.look(now + 29, keep_alive_s=60, head_s=30, stall_s=60)
+    assert peer.wire.ended == "told"
+    peer.server.look(now + 31, keep_alive_s=60, head_s=30, stall_s=60)
     assert peer.wire.ended == "closed"
+
+
+async def test_stopping_hears_nobody_out() -> None:
+    peer = await _refused()
+    stopping = asyncio.create_task(peer.connections.stop())
+    await turns()
+    assert peer.wire.ended == "closed"
+    peer.server.connection_lost(None)
+    await stopping
 
 
 @pytest.mark.parametrize(
@@ -51,39 +90,39 @@ async def test_doubtful_framing_is_refused_and_the_connection_closed(
 ) -> None:
     answers = await peer.say(bad + GET)
     assert answers == b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
 
 
 async def test_what_follows_a_bad_request_is_never_served(peer: Peer) -> None:
     await peer.say(GET, b"NONSENSE\r\n\r\n", GET)
     assert peer.wire.sent.count(b"HTTP/1.1 200") == 1
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
 
 
 async def test_a_bad_chunk_loses_the_body_and_the_connection(peer: Peer) -> None:
     answers = await peer.say(CHUNKED, b"4\r\nbody\r\n", b"zz\r\n")
     assert answers.endswith(b"body!gone")
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
 
 
 async def test_an_endless_head_is_refused(peer: Peer) -> None:
     start = b"GET / HTTP/1.1\r\nHost: store\r\nX: "
     answers = await peer.say(start, bytes([97]) * (connection.HEAD_BYTES + 1))
     assert answers.startswith(b"HTTP/1.1 431 ")
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
 
 
 async def test_too_many_fields_are_refused(peer: Peer) -> None:
     fields = b"".join(b"x-%d: y\r\n" % number for number in range(connection.HEAD_FIELDS + 1))
     answers = await peer.say(b"GET / HTTP/1.1\r\n" + fields + b"\r\n")
     assert answers.startswith(b"HTTP/1.1 431 ")
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
 
 
 async def test_an_endless_chunk_extension_is_refused(peer: Peer) -> None:
     await peer.say(CHUNKED, b"4;", bytes([97]) * (connection.HEAD_BYTES + 1))
     assert peer.wire.sent.endswith(b"!gone")
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
 
 
 async def test_a_client_that_only_stopped_sending_still_gets_its_answer() -> None:

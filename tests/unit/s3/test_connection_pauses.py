@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from s3.connection import PIPELINED, Connections
+from s3.connection import PIPELINED
+from s3.connections import Connections
 from s3.exchange import READ_AHEAD, Receive, Send
 
 # Of the loop: many more than all the answers of one piece take.

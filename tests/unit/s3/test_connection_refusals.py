@@ -33,7 +33,7 @@ async def refused(*pieces: bytes) -> Message:
     answers = await peer.say(*pieces)
     [told] = refusing.told
     assert answers.endswith(b"connection: close\r\n\r\nrefused")
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
     return told
 
 
@@ -95,7 +95,7 @@ async def test_a_refusal_waits_for_the_answers_before_it() -> None:
     answers = peer.wire.sent
     assert (answers.count(b"served"), answers.count(b"refused")) == (2, 1)
     assert answers.endswith(b"refused")
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
 
 
 async def test_a_bad_body_is_for_its_request_to_answer() -> None:
@@ -108,7 +108,7 @@ async def test_a_bad_body_is_for_its_request_to_answer() -> None:
     head = b"PUT /key HTTP/1.1\r\nHost: store\r\nTransfer-Encoding: chunked\r\n\r\n"
     assert (await peer.say(head, b"zz\r\n")).count(b"HTTP/1.1 400") == 1
     assert refusing.told == []
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
 
 
 @pytest.mark.parametrize("framing", [b"Content-Length: %d", b"Transfer-Encoding: chunked"])

@@ -103,7 +103,7 @@ async def test_what_is_no_request_is_told_so_by_an_error_of_s3(
     assert answer.headers["date"]
     assert answer.headers["server"]
     assert answer.headers["connection"] == "close"
-    assert door.wire.ended == "closed"
+    assert door.wire.ended == "told"
 
 
 async def test_a_refused_head_has_no_body(door: Door) -> None:

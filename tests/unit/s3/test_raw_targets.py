@@ -73,7 +73,7 @@ async def test_other_faults_of_the_line_are_refused(peer: Peer, line: bytes) -> 
     answers = await peer.say(line + b"\r\nHost: store\r\n\r\n" + PLAIN)
     assert answers.startswith(b"HTTP/1.1 400 ")
     assert answers.count(b"HTTP/1.1") == 1
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
 
 
 async def test_other_faults_of_the_line_are_refused_in_any_pieces() -> None:
@@ -106,7 +106,7 @@ async def test_a_raw_target_behind_an_unanswered_request_is_refused() -> None:
     answers = await peer.say(RAW)
     assert bodies(answers.partition(b"HTTP/1.1 400")[0]) == [b"/plain"]
     assert answers.count(b"HTTP/1.1 400") == 1
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
 
 
 async def test_a_body_in_front_of_a_raw_target_is_no_request(peer: Peer) -> None:
@@ -115,7 +115,7 @@ async def test_a_body_in_front_of_a_raw_target_is_no_request(peer: Peer) -> None
     answers = await peer.say(head, body + RAW)
     assert bodies(answers.partition(b"HTTP/1.1 400")[0]) == [body]
     assert answers.count(b"HTTP/1.1 400") == 1
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
 
 
 async def test_a_raw_target_leaves_room_for_as_long_a_head_as_others(peer: Peer) -> None:
@@ -129,7 +129,7 @@ async def test_an_endless_raw_target_is_refused(peer: Peer) -> None:
     pieces = [piece] * (connection.HEAD_BYTES // len(piece) + 1)
     answers = await peer.say(b"GET /", *pieces)
     assert answers.startswith(b"HTTP/1.1 4")
-    assert peer.wire.ended == "closed"
+    assert peer.wire.ended == "told"
 
 
 async def test_raw_pieces_win_no_time(peer: Peer) -> None:
