@@ -5,7 +5,7 @@ Every change is a compare-and-set in a SQL function (`sql/rewrites.sql`); false 
 no longer what the caller read, and nothing was changed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -284,29 +284,6 @@ def owe_forgotten_encodes(after_s: float, limit: int) -> int:
             after_s,
             limit,
         )
-    )
-
-
-def unknown_files(
-    drive: int, files: Sequence[tuple[UUID, int, int]]
-) -> Iterator[tuple[UUID, int, int]]:
-    """Those (segment, epoch, index) on a drive that neither a segment nor a retired row names.
-
-    One statement, one snapshot: a file moves from its intent to its segment in one transaction, so
-    it cannot slip through between two looks.
-    """
-    yield from _ask(
-        "SELECT f.segment, f.epoch, f.index FROM unnest(%s::uuid[], %s::int[], %s::int[])"
-        " AS f (segment, epoch, index)"
-        " WHERE NOT EXISTS (SELECT FROM segment s WHERE s.id = f.segment AND s.epoch = f.epoch"
-        "   AND s.drives[f.index + 1] = %s)"
-        " AND NOT EXISTS (SELECT FROM retired_layout r WHERE r.segment_id = f.segment"
-        "   AND r.epoch = f.epoch AND r.drives[f.index + 1] = %s)",
-        [f[0] for f in files],
-        [f[1] for f in files],
-        [f[2] for f in files],
-        drive,
-        drive,
     )
 
 

@@ -2,7 +2,7 @@
 
 A round looks for segments no extent names and buries them, trashes the files of retired rows
 whose grace is over, unlinks old trash. Now and then (`drive:N`) a drive's files are compared with
-the rows, which finds what no intent announced.
+the rows: what no intent announced is retired as well, for the next round.
 
 Deleting is the last step of everything: the decision is made under the row's lock, then the files
 go to trash, then the row says so, and only a day later are they unlinked.
@@ -24,7 +24,7 @@ from jobs.catalogue import COLLECT, REPAIR
 from jobs.enqueue import enqueue
 from jobs.step import NotYet, Step
 from objects import rewrite
-from storage_nodes import garbage, layouts
+from storage_nodes import garbage, layouts, orphans
 from storage_nodes.layouts import RetiredRow
 from storage_nodes.policy import policy
 from storage_nodes.shard_name import ShardName
@@ -173,9 +173,8 @@ def _scan(drive: int, cursor: Any, here: Storage) -> Iterator[Step]:
         return
     try:
         while page := run(garbage.page_of_names(store, ShardName.parse(after) if after else None)):
-            for segment_id, epoch, index in layouts.unknown_files(drive, page):
-                if clock.now() - _born(segment_id) > ORPHAN_AGE:
-                    run(store.trash(ShardName(segment_id, epoch, index)))
+            aged = [file for file in page if clock.now() - _born(file[0]) > ORPHAN_AGE]
+            orphans.retire(drive, aged)
             done, after = done + len(page), str(ShardName(*page[-1]))
             yield Step(done=done, cursor=[done, after])
     except (StoreError, OSError) as why:

@@ -17,7 +17,7 @@ from uuid import UUID
 
 from core import bridge, clock
 from core.errors import NodeUnreachable, StoreError
-from storage_nodes import garbage, layouts
+from storage_nodes import garbage, layouts, orphans
 from storage_nodes.copies import end_of
 from storage_nodes.layouts import SegmentRow
 from storage_nodes.policy import policy
@@ -228,11 +228,11 @@ def _orphans(store: ShardStore, drive: int) -> list[Finding]:
     suspects: list[tuple[UUID, int, int]] = []
     after: ShardName | None = None
     while page := bridge.run(garbage.page_of_names(store, after)):
-        suspects += layouts.unknown_files(drive, page)
+        suspects += orphans.among(drive, page)
         del suspects[LISTED:]
         after = ShardName(*page[-1])
     found = []
-    for segment, epoch, index in layouts.unknown_files(drive, suspects):
+    for segment, epoch, index in orphans.among(drive, suspects):
         name = ShardName(segment, epoch, index)
         there = bridge.run(store.stat(name))
         if there is not None and not there.trashed:

@@ -9,7 +9,7 @@ import pytest
 from core import failpoints
 from core.errors import FailpointRaised
 from core.names import new_id
-from storage_nodes import layouts
+from storage_nodes import layouts, orphans
 from storage_nodes.shard_name import ShardName
 from tests.support.drives import ask, big, forget
 from tests.support.work import perform, rounds_of
@@ -105,8 +105,43 @@ def test_an_old_file_nobody_names_is_an_orphan(drives):
     drives.everything[4].shards[ShardName(new_id(), 1, 0)] = bytearray(b"young")
 
     perform(collect.collect, "drive:4")
+    perform(collect.collect)
 
     assert [bytes(held) for held in drives.everything[4].shards.values()] == [b"young"]
+
+
+def _begun(drives) -> tuple[layouts.SegmentRow, int]:
+    """A coded segment, and a drive that holds nothing of it."""
+    pack = big(drives)
+    perform(encode.encode, str(pack.id))
+    row = layouts.segment(pack.id)
+    return row, next(drive for drive in drives.everything if drive not in row.drives)
+
+
+def test_no_repair_adopts_a_file_that_is_going_to_trash(drives):
+    row, elsewhere = _begun(drives)
+
+    assert orphans.retire(elsewhere, [(row.id, row.epoch, 2)]) == 1
+
+    assert not layouts.begin_shard(row, 2, elsewhere)
+
+
+def test_a_file_that_a_repair_is_writing_is_no_orphan(drives):
+    row, elsewhere = _begun(drives)
+    layouts.begin_shard(row, 2, elsewhere)
+
+    assert orphans.retire(elsewhere, [(row.id, row.epoch, 2)]) == 0
+
+
+def test_a_file_that_its_segment_names_is_no_orphan(drives):
+    row, _ = _begun(drives)
+
+    retired = [
+        orphans.retire(drive, [(row.id, row.epoch, index)])
+        for index, drive in enumerate(row.drives)
+    ]
+
+    assert retired == [0] * 9
 
 
 def test_abandoned_uploads_segments_are_collected(drives):
