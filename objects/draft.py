@@ -50,7 +50,8 @@ def _tags(header: str) -> list[str]:
     return [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+# One of each per write, so not frozen: that would cost each write some microseconds.
+@dataclass(kw_only=True, slots=True)
 class Draft:
     """Everything of an object or a part but its bytes."""
 
@@ -67,7 +68,7 @@ class Draft:
     size: int | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
+@dataclass(kw_only=True, slots=True)
 class Written:
     """A committed version or part. `checksums`: algorithm, type, value."""
 
