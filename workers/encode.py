@@ -18,7 +18,7 @@ from core.errors import NotEnoughShards
 from core.failpoints import declare
 from core.names import new_id
 from jobs.catalogue import ENCODE
-from jobs.step import GiveUp, NotYet, Step
+from jobs.step import NotYet, Step
 from objects import rewrite
 from storage_nodes import copies, encoder, layouts
 from storage_nodes.copies import Copies, Space
@@ -27,6 +27,7 @@ from storage_nodes.layouts import SegmentRow
 from storage_nodes.placement import place
 from storage_nodes.policy import StoragePolicy, policy
 from workers.context import Context
+from workers.named import copies_of
 from workers.registry import handles
 from workers.storage import Storage, run, storage
 
@@ -70,7 +71,7 @@ def encode(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
 def _code(
     row: SegmentRow, wanted: StoragePolicy, here: Storage, context: Context
 ) -> Iterator[Step]:
-    source = _copies(row)
+    source = copies_of(row)
     if not source.records:
         return  # nobody names it: collect will bury it
     drives = _drives(row.id, wanted, here)
@@ -121,7 +122,7 @@ def _gather(
     gathering = Gathering(target)
     taken = []
     for done, row in enumerate(rows, start=1):
-        source = _copies(row)
+        source = copies_of(row)
         space = _read(source, here) if source.records else None
         if space is not None:
             gathering.take(source, space.content)
@@ -190,7 +191,7 @@ def _with_neighbours(row: SegmentRow) -> list[SegmentRow]:
     chosen: list[SegmentRow] = []
     size = 0
     for each in [row, *(each for each in neighbours if each.id != row.id)]:
-        size += gathered_size([_copies(each)])
+        size += gathered_size([copies_of(each)])
         if chosen and size > config().coding.segment_size:
             break
         chosen.append(each)
@@ -200,19 +201,6 @@ def _with_neighbours(row: SegmentRow) -> list[SegmentRow]:
 def _has_waited(row: SegmentRow) -> bool:
     since = row.sealed_at
     return since is not None and clock.now() - since > timedelta(seconds=GATHERER_HAS_S)
-
-
-def _copies(row: SegmentRow) -> Copies:
-    named = rewrite.named(row.id)
-    if named.has_raw:
-        raise GiveUp("the segment holds bytes outside of records")
-    return Copies(
-        segment=row.id,
-        epoch=row.epoch,
-        drives=row.drives,
-        size=copies.end_of(named.records),
-        records=named.records,
-    )
 
 
 def _drives(segment_id: UUID, wanted: StoragePolicy, here: Storage) -> list[int]:

@@ -20,8 +20,7 @@ from core.errors import NotEnoughShards, StoreError
 from core.failpoints import declare
 from core.wording import counted
 from jobs.catalogue import REPAIR
-from jobs.step import GiveUp, NotYet, Step
-from objects import rewrite
+from jobs.step import NotYet, Step
 from storage_nodes import copies, layouts, placement, rebuild
 from storage_nodes.copies import Copies
 from storage_nodes.layouts import SegmentRow
@@ -31,6 +30,7 @@ from storage_nodes.shard_file import ShardHeader
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
 from workers.context import Context
+from workers.named import copies_of
 from workers.registry import handles
 from workers.storage import Storage, run, storage
 
@@ -106,16 +106,7 @@ def _shards(row: SegmentRow, here: Storage) -> Coded | Copies:
             size=row.size,
             drives=row.drives,
         )
-    named = rewrite.named(row.id)
-    if named.has_raw:
-        raise GiveUp("the segment holds bytes outside of records")
-    return Copies(
-        segment=row.id,
-        epoch=row.epoch,
-        drives=row.drives,
-        size=copies.end_of(named.records),
-        records=named.records,
-    )
+    return copies_of(row)
 
 
 async def examine(
