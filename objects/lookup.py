@@ -88,7 +88,6 @@ class Lookups:
     async def _send(self, questions: list[Question]) -> list[Row]:
         metrics.lookup_batches.add()
         metrics.lookup_rows.add(by=len(questions))
-        asked = orjson.dumps([question.as_json() for question in questions])
         statement = _REVISIONS
         for question in questions:
             if question.version is not None:
@@ -96,7 +95,22 @@ class Lookups:
                 break
             if question.want:
                 statement = _CURRENT
+        if statement is _REVISIONS:
+            return await self._revisions(questions)
+        asked = orjson.dumps([question.as_json() for question in questions])
         return await self._lanes.call(LOOKUP, statement, (asked,))
+
+    async def _revisions(self, questions: list[Question]) -> list[Row]:
+        """One row serves all who ask about the same name and bucket, and about no version."""
+        asked: dict[tuple[str | None, str | None], tuple[int, Question]] = {}
+        places = [
+            asked.setdefault((each.access_key, each.bucket), (len(asked), each))[0]
+            for each in questions
+        ]
+        rows = await self._lanes.call(
+            LOOKUP, _REVISIONS, (orjson.dumps([each.as_json() for _, each in asked.values()]),)
+        )
+        return [rows[place] for place in places]
 
     async def _standing(self, question: Question, row: Row) -> _Standing | None:
         """Who asks and of what, remembered for those who ask the same at the same revisions; None

@@ -60,6 +60,26 @@ async def test_each_question_gets_its_own_answer(space: Namespace, versioned: Na
     assert [one.bucket is not None for one in found] == [True] * 7 + [False] * 2
 
 
+async def test_those_who_ask_the_same_share_an_answer(
+    space: Namespace, versioned: Namespace
+) -> None:
+    asked = [
+        (space.access_key, space.bucket),
+        (versioned.access_key, versioned.bucket),
+        (None, space.bucket),
+        (space.access_key, None),
+        (space.access_key, versioned.bucket),
+        ("unknown", versioned.bucket),
+        (None, None),
+    ] * 3
+
+    found = await asyncio.gather(*(space.store.look(Question(*names)) for names in asked))
+
+    assert [
+        (one.caller and one.caller.key_id, one.bucket and one.bucket.name) for one in found
+    ] == [(None if name == "unknown" else name, bucket) for name, bucket in asked]
+
+
 async def test_a_question_is_answered_alike_alone_and_in_company(versioned: Namespace) -> None:
     """What others in the batch want decides which statement answers all of them."""
     written = await versioned.put("a", b"22")
