@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.chaos import bit_rot, power_cuts
 from tests.model import hurt
-from tests.support import campaign, faults, histories
+from tests.support import campaign, faults, histories, points
 from tests.support.campaign import Campaign
 from tests.support.histories import Plan
 from tests.support.judgement import Judgement
@@ -63,10 +63,10 @@ def all_cases() -> list[Case]:
 def failpoints(home: Path, nth: int | None) -> str:
     """SIGKILL at the n-th hit of every failpoint; None: another n for each."""
     chance = random.Random(str(nth))
-    names = campaign.registered()
+    names = points.registered()
     with hurt_store(home) as (store, running):
-        for points in campaign.rounds(names):
-            running.fire({name: f"kill@{nth or chance.randint(3, 6)}" for name in points})
+        for together in points.rounds(names):
+            running.fire({name: f"kill@{nth or chance.randint(3, 6)}" for name in together})
             running.make_progress(writes=2)
         found = running.finish()
         missing = set(names) - set(faults.fired(store.home))
@@ -77,8 +77,8 @@ def failpoints(home: Path, nth: int | None) -> str:
 def errors(home: Path) -> str:
     """An I/O error at every failpoint, not a kill; an operator clears the fences it leaves."""
     with hurt_store(home) as (store, running):
-        for points in campaign.rounds(campaign.registered()):
-            running.fire(campaign.armed(points, "raise:EIO"))
+        for together in points.rounds(points.registered()):
+            running.fire(campaign.armed(together, "raise:EIO"))
             running.make_progress(writes=2)
             for (drive,) in running.sql("SELECT id FROM drive WHERE state = 'fenced'"):
                 store.manage("drive", "clear-fence", str(drive))

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support import campaign, faults
+from tests.support import campaign, faults, points
 from tests.support.campaign import Campaign
 from tests.support.local_store import SMALL, LocalStore, running_store
 
@@ -25,13 +25,13 @@ def store() -> Iterator[LocalStore]:
 
 
 def test_nothing_acknowledged_is_lost_whichever_process_dies_where(store, tmp_path):
-    names = campaign.registered()
+    names = points.registered()
     running = Campaign(store, tmp_path / "ledger")
     running.begin()
     running.make_progress()
 
-    for points in campaign.rounds(names):
-        running.fire(campaign.armed(points))
+    for together in points.rounds(names):
+        running.fire(campaign.armed(together))
         running.make_progress(writes=2)
     for role in ("postgres", "node", "worker", "dispatcher", "redis"):
         faults.kill(faults.pids(store.home, role))

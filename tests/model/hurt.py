@@ -19,7 +19,7 @@ from tests.model.client import BACK_WITHIN_S
 from tests.model.unsure import Unsure
 from tests.model.walk import Walk
 from tests.s3.raw import Raw
-from tests.support import campaign, faults
+from tests.support import campaign, faults, points
 from tests.support.local_store import LocalStore, wait_for
 
 ROLES = (
@@ -146,7 +146,7 @@ def sql(store: LocalStore, statement: str, *parameters: object) -> list[tuple[An
 
 def run_hurt(store: LocalStore, *, seed: int, examples: int, steps: int) -> str:
     """Walk; a sentence about what happened, or AssertionError."""
-    unheard_of = set(POINTS) - campaign.registered().keys()
+    unheard_of = set(POINTS) - points.registered().keys()
     assert not unheard_of, f"no such failpoints: {sorted(unheard_of)}"
     access = store.access
     Hurt.store = store

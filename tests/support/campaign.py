@@ -7,25 +7,17 @@ needs, and the judgement in the end. Not here: which faults, how many (the tests
 from __future__ import annotations
 
 import asyncio
-import importlib
-import pkgutil
 import signal
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psycopg
 import redis
 
-import core
-import jobs
-import objects
-import s3
-import storage_nodes
-import workers
 from benchmarks.home import redis_url
-from core import failpoints
 from storage_nodes.shard_name import ShardName
 from tests.support import faults, ledger
 from tests.support.final_reads import list_keys, read_all, read_versions
@@ -47,24 +39,6 @@ MIX = Mix(
     part_bytes=64 << 10,
     buckets=("plain", "versioned"),
 )
-
-
-def registered() -> dict[str, str]:
-    """Every failpoint any process of the store declares: name and crash point."""
-    for package in (core, jobs, storage_nodes, objects, s3, workers):
-        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if ".migrations" not in found.name and not found.name.endswith("__main__"):
-                importlib.import_module(found.name)
-    return {name: point.point for name, point in failpoints.registry().items()}
-
-
-def rounds(names: Iterable[str]) -> list[list[str]]:
-    """Points that fire in different processes can be armed together."""
-    groups: dict[str, list[str]] = {"node": [], "worker": [], "dispatcher": [], "gateway": []}
-    for name in sorted(names):
-        groups[_process(name)].append(name)
-    longest = max(map(len, groups.values()))
-    return [[g[turn] for g in groups.values() if turn < len(g)] for turn in range(longest)]
 
 
 class Campaign:
@@ -158,7 +132,9 @@ class Campaign:
         self.sql("UPDATE job SET lease_until = clock_timestamp() WHERE state = 'leased'")
 
     def empty_redis(self) -> None:
-        redis.Redis.from_url(redis_url(self.store.home)).flushall()
+        """One that is dead just now keeps nothing and comes back empty."""
+        with suppress(redis.ConnectionError):
+            redis.Redis.from_url(redis_url(self.store.home)).flushall()
 
     def stop_clients(self) -> None:
         """No new operation begins; those under way are still waited for."""
@@ -313,24 +289,6 @@ class Campaign:
         families = self.sql("SELECT name, paused, interval_s FROM job_family ORDER BY 1")
         lines = [str(self.counts()), *map(str, [*jobs, *segments, *families])]
         return "\n".join([*lines, self.store.log_tail()])
-
-
-def _process(name: str) -> str:
-    head = name.split(".")[0]
-    if head in ("node", "dispatcher"):
-        return head
-    families = (
-        "journal",
-        "encode",
-        "gather",
-        "collect",
-        "repair",
-        "seal",
-        "sweep",
-        "usage",
-        "partitions",
-    )
-    return "worker" if head in families else "gateway"
 
 
 def crash_settings() -> dict[str, str]:
