@@ -1,9 +1,10 @@
 """Takes due job rows to Celery: when told so by NOTIFY, and each second in any case.
 
 Any number may run: rows are taken with SKIP LOCKED and marked before they are published. What a
-crash between the two, or an emptied Redis, loses is sent again by the sweep within a minute: as
-many rows as messages are missing. What is sent twice finds its row taken. Nothing here waits for
-Redis with a row locked.
+crash between the two, or an emptied Redis, loses is sent again by the sweep: after a minute, as
+many rows as messages are missing, the oldest first; of a few lost behind a backlog that may be
+others, and theirs come once the spares are used up. What is sent twice finds its row taken.
+Nothing here waits for Redis with a row locked.
 """
 
 from __future__ import annotations
