@@ -130,25 +130,20 @@ UPDATE job SET sent_at = statement_timestamp() WHERE id = ANY(ARRAY(SELECT id FR
 RETURNING id, family, priority, run_at
 """
 
-# As many rows as messages are missing, the oldest first: a row that merely waits its turn has its
-# message, and a second one would only lengthen the queue.
+# Sent rows without a message: a row that merely waits its turn has its message, and a second one
+# would only lengthen the queue.
 RESEND = """
 WITH lost AS (
-    SELECT f.name, (
-        SELECT count(*) FROM job s
-        WHERE s.family = f.name AND s.state = 'ready' AND s.sent_at IS NOT NULL
-    ) - f.messages AS jobs
-    FROM unnest(%(families)s::text[], %(messages)s::integer[]) f(name, messages)
-    WHERE NOT EXISTS (SELECT FROM job_family p WHERE p.name = f.name AND p.paused)
-), due AS (
-    SELECT d.id FROM lost CROSS JOIN LATERAL (
+    SELECT d.id FROM unnest(%(families)s::text[]) f(name) CROSS JOIN LATERAL (
         SELECT id FROM job
-        WHERE family = lost.name AND state = 'ready' AND run_at <= statement_timestamp()
+        WHERE family = f.name AND state = 'ready' AND run_at <= statement_timestamp()
           AND sent_at <= statement_timestamp() - make_interval(secs => %(after_s)s)
-        ORDER BY sent_at LIMIT greatest(lost.jobs, 0) FOR UPDATE SKIP LOCKED
+          AND id <> ALL(%(lying)s::uuid[])
+        FOR UPDATE SKIP LOCKED
     ) d
+    WHERE NOT EXISTS (SELECT FROM job_family p WHERE p.name = f.name AND p.paused)
 )
-UPDATE job SET sent_at = statement_timestamp() WHERE id = ANY(ARRAY(SELECT id FROM due))
+UPDATE job SET sent_at = statement_timestamp() WHERE id = ANY(ARRAY(SELECT id FROM lost))
 RETURNING id, family, priority, run_at
 """
 

@@ -1,10 +1,9 @@
 """Takes due job rows to Celery: when told so by NOTIFY, and each second in any case.
 
 Any number may run: rows are taken with SKIP LOCKED and marked before they are published. What a
-crash between the two, or an emptied Redis, loses is sent again by the sweep: after a minute, as
-many rows as messages are missing, the oldest first; of a few lost behind a backlog that may be
-others, and theirs come once the spares are used up. What is sent twice finds its row taken.
-Nothing here waits for Redis with a row locked.
+crash between the two, or an emptied Redis, loses is sent again by the sweep: after a minute, the
+rows whose messages lie in no queue. What is sent twice finds its row taken. Nothing here waits for
+Redis with a row locked.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db import Error, connection
 
@@ -21,7 +21,7 @@ from core.config import config
 from jobs import queries
 from jobs.catalogue import FAMILIES
 from workers.gauges import Gauges
-from workers.tasks import Due, messages, publish
+from workers.tasks import Due, lying, publish
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +40,14 @@ PUBLISHED = failpoints.declare(
 )
 
 Publish = Callable[[Sequence[Due]], None]
-# How many messages lie in each family's queue.
-Messages = Callable[[Sequence[str]], list[int]]
+# The jobs whose messages lie in these families' queues.
+Lying = Callable[[Sequence[str]], list[UUID]]
 
 
 class Dispatcher:
     """One round after the other; keeps nothing that matters in memory."""
 
-    def __init__(self, send: Publish = publish, lying: Messages = messages) -> None:
+    def __init__(self, send: Publish = publish, lying: Lying = lying) -> None:
         self._send = send
         self._lying = lying
         self._sweep_at = 0.0
@@ -76,7 +76,7 @@ class Dispatcher:
         lost = queries.rows(
             queries.RESEND,
             families=self._families,
-            messages=self._lying(self._families),
+            lying=self._lying(self._families),
             after_s=config().jobs.sweep_after_s,
         )
         if lost:

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
+import json
 import logging
+from base64 import b64decode
 from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
@@ -68,11 +70,25 @@ def publish(batch: Sequence[Due]) -> None:
             )
 
 
-def messages(families: Sequence[str]) -> list[int]:
-    """How many messages lie in each family's queue; those workers hold are not counted."""
+def lying(families: Sequence[str]) -> list[UUID]:
+    """The jobs whose messages lie in these families' queues; those workers hold are not among
+    them.
+    """
     with current_app.producer_or_acquire() as producer:
         channel = producer.channel
-        return [channel.queue_declare(FAMILIES[name].queue).message_count for name in families]
+        # Only the commands Celery itself uses get its prefix.
+        queues = [f"{channel.global_keyprefix}{FAMILIES[name].queue}" for name in families]
+        lists = [channel.client.lrange(queue, 0, -1) for queue in queues]
+    found = [_job_of(message) for messages in lists for message in messages]
+    return [job_id for job_id in found if job_id is not None]
+
+
+def _job_of(message: bytes) -> UUID | None:
+    """None for what is no message of ours: Celery's worker will throw it away."""
+    try:
+        return UUID(json.loads(b64decode(json.loads(message)["body"]))[0][0])
+    except (ValueError, LookupError, TypeError, AttributeError):
+        return None
 
 
 def load_handlers() -> None:

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 import psycopg
 import pytest
+from django.db.migrations.loader import MigrationLoader
 
 from objstore_site.local.postgres import create_database
 from tests.support import session
@@ -71,3 +72,9 @@ def test_a_kill_between_a_migration_and_its_note_is_made_good_by_the_next_run(
     assert again.returncode == 0, again.stderr
     pending = _python(empty_database, "manage.py", "migrate", "--check")
     assert pending.returncode == 0, pending.stdout
+
+
+def test_no_migration_asks_for_less_than_one_transaction() -> None:
+    loader = MigrationLoader(None)
+
+    assert [str(one) for one in loader.disk_migrations.values() if not one.atomic] == []

@@ -15,7 +15,7 @@ from jobs.catalogue import ENCODE, FAMILIES, SEAL, USAGE
 from objstore_site.celery import app
 from workers import tasks
 from workers.registry import HANDLERS
-from workers.tasks import TASKS, Due, messages, publish
+from workers.tasks import TASKS, Due, lying, publish
 
 
 def test_every_family_has_a_task_and_a_queue_of_its_own():
@@ -56,10 +56,29 @@ def test_a_published_job_lies_in_its_familys_queue(redis_url: str):
     assert str(one) in json.loads(message)["headers"]["argsrepr"]
 
 
-def test_messages_are_counted_queue_by_queue(redis_url: str):
-    publish([Due(new_id(), USAGE.name), Due(new_id(), USAGE.name), Due(new_id(), SEAL.name)])
+def test_the_queues_tell_whose_messages_lie_in_them(redis_url: str):
+    first, second, other = (
+        Due(new_id(), USAGE.name),
+        Due(new_id(), USAGE.name),
+        Due(new_id(), SEAL.name),
+    )
+    publish([first, second, other])
 
-    assert messages([USAGE.name, ENCODE.name, SEAL.name]) == [2, 0, 1]
+    assert set(lying([USAGE.name, ENCODE.name])) == {first.job_id, second.job_id}
+    assert lying([ENCODE.name]) == []
+
+
+@pytest.mark.parametrize(
+    "junk", ["", "{", "[]", '{"body": 1}', '{"body": "e30="}', '{"body": "W1sxXV0="}']
+)
+def test_what_is_no_message_of_ours_is_nobodys_job(redis_url: str, junk: str):
+    one = Due(new_id(), USAGE.name)
+    publish([one])
+    prefix = app.conf.broker_transport_options.get("global_keyprefix", "")
+    with Redis.from_url(redis_url) as redis:
+        redis.lpush(prefix + USAGE.queue, junk)
+
+    assert lying([USAGE.name]) == [one.job_id]
 
 
 def test_what_a_job_counted_is_written_when_it_ends(monkeypatch: pytest.MonkeyPatch):
