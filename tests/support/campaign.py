@@ -31,7 +31,7 @@ TRICKLE = "trickle"
 # Scheduled families come round at once, so that a campaign need not wait for them.
 EVERY_S = {"collect": 3, "seal": 1, "sweep_uploads": 1, "usage": 5}
 # A segment held open by somebody alive, who renews its lease of 5 s long before.
-HELD_OPEN = "SELECT FROM segment WHERE state = 'open' AND lease_until > now() + interval '3 s'"
+HELD_OPEN = "SELECT 1 FROM segment WHERE state = 'open' AND lease_until > now() + interval '3 s'"
 MIX = Mix(
     clients=6,
     keys=40,
