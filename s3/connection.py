@@ -2,7 +2,7 @@
 
 Here: heads and their limits, back pressure, keep-alive, pipelining, half-closed and lost
 connections, what is no request. Not here: one request and its answer (s3.exchange), the grammar of
-HTTP (httptools: it is llhttp; s3.raw_target for what it refuses and we do not), what a request
+HTTP (httptools: it is llhttp; s3.raw_target and s3.offers for where it errs), what a request
 means and what refusals say (s3.gateway), all connections of a process (s3.connections).
 
 Everything happens on the loop's thread. A server that parses on threads of its own hands every
@@ -21,7 +21,7 @@ from typing import Protocol, cast
 
 import httptools
 
-from s3 import raw_target
+from s3 import offers, raw_target
 from s3.exchange import (
     READ_AHEAD,
     Application,
@@ -60,8 +60,8 @@ class Connection(asyncio.Protocol):
 
     __slots__ = (
         "_connections", "_expects", "_fields", "_has_begun", "_headers", "_in_head", "_is_broken",
-        "_is_eof", "_parser", "_peer", "_reading", "_since", "_stalled_since", "_start",
-        "_unfinished", "_url", "_waiting", "answering", "loop", "transport", "unread",
+        "_is_eof", "_parser", "_peer", "_reading", "_since", "_skipped", "_stalled_since",
+        "_start", "_unfinished", "_url", "_waiting", "answering", "loop", "transport", "unread",
     )  # fmt: skip
 
     transport: asyncio.Transport
@@ -84,6 +84,8 @@ class Connection(asyncio.Protocol):
         self._url = b""
         self._start: bytes | None = b""
         self._headers: Headers = []
+        # The framing of a body the parser skips, until another parser takes it up.
+        self._skipped: Headers = []
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)
@@ -105,8 +107,7 @@ class Connection(asyncio.Protocol):
         try:
             self._parser.feed_data(data)
         except httptools.HttpParserUpgrade as upgrade:
-            # Asked to change protocols, we stay with this one; what follows is a new request.
-            self._parser = httptools.HttpRequestParser(self)
+            self._stay()
             if rest := data[upgrade.args[0] :]:
                 self.data_received(rest)
             return
@@ -167,7 +168,9 @@ class Connection(asyncio.Protocol):
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        if len(self._waiting) >= PIPELINED_MOST or self._is_body_skipped():
+        if self._parser.should_upgrade():
+            self._skipped = [each for each in self._headers if each[0] in _FRAMING]
+        if len(self._waiting) >= PIPELINED_MOST or (self._skipped and self._is_connect()):
             raise _Refused
         keeps_alive = self._parser.should_keep_alive()
         exchange = self._reading = Exchange(self, self._scope(), keeps_alive, self._expects)
@@ -187,6 +190,8 @@ class Connection(asyncio.Protocol):
             self.transport.pause_reading()
 
     def on_message_complete(self) -> None:
+        if self._skipped:
+            return
         self._unfinished = 0
         self._has_begun = False
         exchange, self._reading = self._reading, None
@@ -253,10 +258,16 @@ class Connection(asyncio.Protocol):
         transport.write_eof()
         transport.resume_reading()
 
-    def _is_body_skipped(self) -> bool:
-        """Whether the parser, which thinks an offer accepted, takes the body for what follows."""
-        headers = self._headers if self._parser.should_upgrade() else ()
-        return [value for name, value in headers if name in _FRAMING] not in ([], [b"0"])
+    def _stay(self) -> None:
+        """Asked to change protocols, stay with this one."""
+        skipped, self._skipped = self._skipped, []
+        if skipped:
+            self._parser = offers.parser_behind(self, skipped)
+        else:
+            self._parser = httptools.HttpRequestParser(self)
+
+    def _is_connect(self) -> bool:
+        return bool(self._parser.get_method() == b"CONNECT")
 
     def _answer(self, exchange: Exchange) -> None:
         self.answering = exchange

@@ -178,6 +178,31 @@ async def test_an_offer_of_another_protocol_is_not_taken_up(peer: Peer) -> None:
     assert answers.count(b"HTTP/1.1 200") == 2
 
 
+@pytest.mark.parametrize("is_chunked", [False, True])
+@pytest.mark.parametrize("size", [1, 7, 1 << 20])
+async def test_a_body_behind_an_offer_of_another_protocol_is_its_requests(
+    is_chunked: bool, size: int
+) -> None:
+    read: list[tuple[str, bytes]] = []
+
+    async def take(scope: Message, receive: Any, send: Any) -> None:
+        read.append((scope["method"], await body_of(receive)))
+        await reply(send, b"")
+
+    hidden = b"5\r\nfirst\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(GET), GET)
+    body, framing = b"first" + GET, b"Transfer-Encoding: chunked"
+    if not is_chunked:
+        hidden, framing = body, b"Content-Length: %d" % len(body)
+    offer = b"PUT /one HTTP/1.1\r\nHost: store\r\nConnection: Upgrade, HTTP2-Settings\r\n"
+    offer += b"Upgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n" + framing + b"\r\n\r\n" + hidden
+    sent = offer + offer + GET
+    peer = Peer(take)
+    answers = await peer.say(*(sent[at : at + size] for at in range(0, len(sent), size)))
+    assert answers.count(b"HTTP/1.1 200") == 3
+    assert read == [("PUT", body), ("PUT", body), ("GET", b"")]
+    assert not peer.wire.ended
+
+
 async def test_a_whole_url_is_as_good_as_its_path(peer: Peer) -> None:
     answers = await peer.say(b"GET http://store/key?versions HTTP/1.1\r\nHost: store\r\n\r\n")
     assert answers.endswith(b"/key?versions")
