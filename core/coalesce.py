@@ -56,7 +56,6 @@ class Coalescer(Generic[Item, Answer]):
         self._waiting += 1
         if self._free:
             self._free -= 1
-            # The task starts on the loop's next turn and takes what has gathered by then.
             task = loop.create_task(self._serve())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
@@ -70,8 +69,11 @@ class Coalescer(Generic[Item, Answer]):
     async def _serve(self) -> None:
         """One lane: send batches until nothing waits."""
         try:
-            while batch := self._take():
-                await self._carry(batch)
+            while self._waiting:
+                # A turn for all whose time has come as well: they join.
+                await asyncio.sleep(0)
+                if batch := self._take():
+                    await self._carry(batch)
         finally:
             self._free += 1
 

@@ -174,7 +174,9 @@ class Pack:
         await asyncio.gather(*(copy.closed(CLOSE_S) for copy in self._copies))
 
     def _pump(self) -> None:
-        """Send the next group soon, if nothing is in its way: whoever asks until then joins it."""
+        """Send the next group in two turns, if nothing is in its way: whoever asks until then joins
+        it, those included whose time comes with the next turn.
+        """
         if self._is_scheduled or not self._gathered:
             return
         last = self._last
@@ -183,7 +185,7 @@ class Pack:
         if any(c.queued_bytes > BACKLOG_BYTES for c in self._copies if not c.is_closed):
             return
         self._is_scheduled = True
-        self._loop.call_soon(self._send)
+        self._loop.call_soon(self._loop.call_soon, self._send)
 
     def _send(self) -> None:
         self._is_scheduled = False

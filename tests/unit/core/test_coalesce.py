@@ -58,6 +58,22 @@ async def test_callers_of_one_turn_travel_together(road: Road) -> None:
     assert road.batches == [[1, 2, 3]]
 
 
+async def test_callers_of_the_next_turn_join_whenever_a_lane_is_free(road: Road) -> None:
+    coalescer = Coalescer(road.send, max_batch=8, lanes=1)
+    loop = asyncio.get_running_loop()
+    asked = [coalescer.ask(1)]
+    loop.call_soon(lambda: asked.append(coalescer.ask(2)))
+    await road.until(1)
+    asked.append(coalescer.ask(3))
+    asked[0].add_done_callback(lambda _: asked.append(coalescer.ask(4)))
+    road.open(0)
+    await road.until(2)
+    road.open(1)
+
+    assert await asyncio.gather(*asked) == [10, 20, 30, 40]
+    assert road.batches == [[1, 2], [3, 4]]
+
+
 async def test_nobody_joins_a_batch_that_was_sent(road: Road) -> None:
     coalescer = Coalescer(road.send, max_batch=8, lanes=1)
     first = coalescer.ask(1)
