@@ -10,10 +10,8 @@ done; arguments are let go of as soon as the work is done.
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 from collections.abc import Callable
-from contextlib import suppress
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
@@ -58,10 +56,6 @@ class Hands:
             self._work.put(None)
 
     def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
-        # Back from the disk it would push the loop off its core, only to wait for the interpreter
-        # that the loop holds: let it take its turn.
-        with suppress(OSError):
-            os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
         take, tell = self._work.get, loop.call_soon_threadsafe
         while (work := take()) is not None:
             answer, call, arguments = work

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
 import weakref
 
@@ -109,8 +108,3 @@ def _fail() -> None:
 
 def _alive(name: str) -> int:
     return sum(thread.name == name for thread in threading.enumerate())
-
-
-async def test_a_thread_back_from_the_disk_does_not_push_the_loop_aside(one: Hands) -> None:
-    assert await one.run(os.sched_getscheduler, 0) == os.SCHED_BATCH
-    assert os.sched_getscheduler(0) == os.SCHED_OTHER
