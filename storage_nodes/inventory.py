@@ -18,6 +18,7 @@ import psycopg
 from core.config import Config, Nodes
 from core.database import MISC, Lanes
 from core.errors import DriveGone, StoreError
+from core.ring import Ring
 from storage_nodes.node.disk import Disk
 from storage_nodes.node.host import this_host
 from storage_nodes.node.keyfile import NodeKey, load
@@ -116,7 +117,7 @@ class Inventory:
             self._refreshing.cancel()
             with suppress(asyncio.CancelledError):
                 await self._refreshing
-        await self._routes.forget_all_but({})
+        await self._routes.close()
 
     async def _keep_fresh(self) -> None:
         while True:
@@ -134,6 +135,9 @@ class _Routes:
         self._settings = settings
         self._secret = key.secret
         self._disk = disk
+        self._ring = Ring.open() if settings.io_uring else None
+        if settings.io_uring and self._ring is None:
+            log.info("durable writes take threads: this kernel or sandbox gives no io_uring")
         self._host = this_host()
         self._nodes: dict[str, HttpNode] = {}
         # Drive id -> what its store was made from, and the store.
@@ -161,6 +165,12 @@ class _Routes:
         for address in set(self._nodes) - needed:
             await self._nodes.pop(address).close()
 
+    async def close(self) -> None:
+        """For good."""
+        await self.forget_all_but({})
+        if self._ring is not None:
+            self._ring.close()
+
     def _way(self, view: DriveView) -> tuple[UUID, str | Path]:
         """Which drive, and the socket or address that leads to it."""
         if self._settings.descriptors and view.socket and view.host == self._host:
@@ -172,7 +182,12 @@ class _Routes:
         _, leads = way
         if isinstance(leads, Path):
             return LocalShardStore(
-                view.uuid, socket=leads, secret=self._secret, timeout_s=timeout_s, disk=self._disk
+                view.uuid,
+                socket=leads,
+                secret=self._secret,
+                timeout_s=timeout_s,
+                disk=self._disk,
+                ring=self._ring,
             )
         node = self._nodes.get(leads)
         if node is None:

@@ -1,7 +1,7 @@
 """Every touch of a file system that durability hangs on, in one class that tests can make fail.
 
-Here: thin, blocking system calls with a fixed meaning. Not here: in which order they make a
-promise (`drive`, `trash`, `identity`). Paths are relative to a directory descriptor.
+Here: thin system calls with a fixed meaning, blocking but for one. Not here: in which order they
+make a promise (`drive`, `trash`, `identity`). Paths are relative to a directory descriptor.
 """
 
 import ctypes
@@ -9,6 +9,8 @@ import errno
 import fcntl
 import os
 from collections.abc import Sequence
+
+from core.ring import Ring
 
 Buffers = Sequence[bytes | bytearray | memoryview]
 
@@ -19,6 +21,8 @@ CWD = -100
 # What a file system answers that cannot do the optional thing it was asked for.
 UNSUPPORTED = frozenset({errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EISDIR})
 OUT_OF_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+# What a ring answers that could not do it this way, or not now; the drive is not to blame.
+_NOT_BY_RING = UNSUPPORTED | {errno.EAGAIN, errno.EINTR, errno.ECANCELED, errno.ENOMEM}
 # Buffers one pwritev takes (IOV_MAX).
 _MAX_BUFFERS = 1024
 
@@ -83,6 +87,23 @@ class Disk:
         self.fdatasync(fd)
         return written
 
+    async def write_durably_by(
+        self, ring: Ring, fd: OwnedFd, offset: int, buffers: Buffers
+    ) -> bool:
+        """`write_durably` without a thread. False when that could not be done, or not whole: then
+        nothing counts, and the same call with a thread puts it right.
+        """
+        flags = 0 if self.skip_fsync else os.RWF_DSYNC
+        asked = ring.write(fd.fd, offset, buffers, flags, fd)
+        if asked is None:
+            return False
+        try:
+            return await asked == sum(map(len, buffers))
+        except OSError as error:
+            if error.errno not in _NOT_BY_RING:
+                raise
+            return False
+
     def bypass_cache(self, fd: int) -> None:
         """Write past the page cache from now on, where the file system can."""
         try:
@@ -91,17 +112,20 @@ class Disk:
             if error.errno not in UNSUPPORTED:
                 raise
 
-    def allocate(self, fd: int, size_bytes: int) -> None:
-        """Set room aside without changing the file's length; ENOSPC now rather than later."""
-        if _libc.fallocate(fd, _KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(size_bytes)) == 0:
+    def allocate(self, fd: int, size_bytes: int, *, as_length: bool = False) -> None:
+        """Set room aside: ENOSPC now rather than later. The file's length stays as it is, or
+        becomes that size: zeros are read where nothing was written.
+        """
+        mode = 0 if as_length else _KEEP_SIZE
+        if _libc.fallocate(fd, mode, ctypes.c_long(0), ctypes.c_long(size_bytes)) == 0:
             return
         number = ctypes.get_errno()
         if number not in UNSUPPORTED:
             raise OSError(number, os.strerror(number))
 
-    def trim(self, fd: int) -> None:
-        """Give back the room set aside beyond the file's end."""
-        os.ftruncate(fd, os.fstat(fd).st_size)
+    def trim(self, fd: int, size_bytes: int) -> None:
+        """Give back the room set aside beyond that."""
+        os.ftruncate(fd, size_bytes)
 
     def fsync(self, fd: int) -> None:
         try:

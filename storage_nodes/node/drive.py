@@ -103,9 +103,9 @@ class Drive:
             file = self._drafts.new(name, self._page.presence)
             try:
                 if size_bytes:
-                    self.disk.allocate(file.fd.fd, size_bytes)
+                    self.disk.allocate(file.fd.fd, size_bytes, as_length=purpose == "pack")
                 if header:
-                    self.disk.write(file.fd.fd, 0, [header])
+                    file.end = self.disk.write(file.fd.fd, 0, [header])
                 if purpose == "pack":
                     self._publish(file, if_taken="refuse")
             except BaseException:
@@ -118,7 +118,7 @@ class Drive:
         with self._guard("write"):
             self._check_current(file)
             self._make_room(1)
-            self.disk.write(file.fd.fd, offset, buffers)
+            file.end = max(file.end, offset + self.disk.write(file.fd.fd, offset, buffers))
             if sync:
                 self._sync(file)
 
@@ -141,7 +141,7 @@ class Drive:
         """Forget an unpublished file; of a published one, give back the room it did not need."""
         if file.published:
             with suppress(OSError):
-                self.disk.trim(file.fd.fd)
+                self.disk.trim(file.fd.fd, file.end)
         self._drafts.discard(file)
 
     def descriptor(self, file: OpenFile) -> int:

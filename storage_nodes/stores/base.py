@@ -131,7 +131,8 @@ class ShardStore(Protocol):
         """A new file with `header` at offset 0 and room set aside for `size_bytes` in all.
 
         'shard': has no name until `publish`; vanishes if its writer does.
-        'pack': header durable, name published and directory durable before this returns.
+        'pack': header durable, name published and directory durable before this returns. Until
+        it is closed, zeros may be read where nothing was written of the room set aside.
         `uncached`: nobody will read what is written soon; it need not stay in memory.
         """
 

@@ -2,7 +2,8 @@
 
 Here: what a holder of a descriptor owes (node-protocol.md §3): after each fdatasync look at the
 drive's page, the connection and `st_nlink`; report every error; never again sync what failed.
-Blocking calls run in a few threads per drive, so that a slow drive holds up no other.
+Durable writes go through the process's ring, where it has one; what else blocks, through a few
+threads per drive. Either way a slow drive holds up no other.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from core.errors import (
     ShardMissing,
 )
 from core.hands import Hands
+from core.ring import Ring
 from storage_nodes.node.disk import OUT_OF_SPACE, Disk, OwnedFd, SyncFailed
 from storage_nodes.shard_name import FileName, JournalName, ShardName
 from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
@@ -47,9 +49,11 @@ class LocalShardStore:
         secret: bytes,
         timeout_s: float,
         disk: Disk | None = None,
+        ring: Ring | None = None,
     ) -> None:
         self.drive = drive
         self.disk = disk or Disk()
+        self.ring = ring
         self.writing = Hands(_THREADS, "drive write")
         self._reading = Hands(_THREADS, "drive read")
         self._socket = socket
@@ -84,7 +88,9 @@ class LocalShardStore:
         owned = _owned(fd)
         if uncached:
             self.disk.bypass_cache(owned.fd)
-        return LocalShardFile(self, link, name, owned, handle, stamp, published=published)
+        return LocalShardFile(
+            self, link, name, owned, handle, stamp, end=len(header), published=published
+        )
 
     async def open(self, name: FileName) -> LocalShardReader:
         link = self._quick
@@ -149,10 +155,10 @@ class LocalShardStore:
         self.writing.close()
         self._reading.close()
 
-    def in_background(self, work: Callable[[OwnedFd], None], fd: OwnedFd) -> None:
+    def in_background(self, work: Callable[..., None], *arguments: object) -> None:
         """Do something to a file that nobody waits for; nothing, once the store is closed."""
         with suppress(RuntimeError):
-            self.writing.run(work, fd)
+            self.writing.run(work, *arguments)
 
     async def _ask(
         self, operation: str, name: FileName | None, arguments: Mapping[str, object]
@@ -192,6 +198,7 @@ class LocalShardFile:
         handle: str,
         stamp: bytes,
         *,
+        end: int,
         published: bool,
     ) -> None:
         self.name = name
@@ -201,14 +208,15 @@ class LocalShardFile:
         self._handle = handle
         self._stamp = stamp
         self._published = published
+        self._end = end  # of what was written, or may have been
         # Whether all that was written so far is durable. A pack comes with a durable header.
         self._is_durable = published
 
     async def write(self, offset: int, buffers: Sequence[Buffer], *, sync: bool = False) -> None:
-        await self._in_thread(offset, buffers, sync)
+        await self._aside(offset, buffers, sync)
 
     async def sync(self) -> None:
-        await self._in_thread(0, (), True)
+        await self._aside(0, (), True)
 
     async def publish(self, *, replace: bool = False) -> None:
         if self._published:
@@ -227,7 +235,7 @@ class LocalShardFile:
         fd, self._fd = self._fd, None
         if fd is not None:
             # Not waited for: a copy is closed because its drive hangs, too.
-            self._store.in_background(self._trim, fd)
+            self._store.in_background(self._trim, fd, self._end)
 
     async def abandon(self) -> None:
         was_open, self._fd = self._fd is not None, None
@@ -239,29 +247,33 @@ class LocalShardFile:
                 "abandon", self.name, {"file": self._handle}, timeout_s=self._store.timeout_s
             )
 
-    def write_now(self, offset: int, buffers: Sequence[Buffer], *, sync: bool = False) -> None:
-        """`write` in the calling thread. OSErrors come as they are: the caller reports them."""
+    async def _aside(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> None:
+        """Write, sync or both while the loop does other things."""
         fd = self._writable()
-        self._put(fd, offset, buffers, sync, self._takes_one_call(buffers, sync))
-        if sync:
-            self._check_counts(fd)
-
-    async def _in_thread(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> None:
-        # The thread does nothing but wait for the disk: each call more would wait for the loop.
-        fd = self._writable()
-        in_one = self._takes_one_call(buffers, sync)
+        in_one = self._takes_one_call(offset, buffers, sync)
         try:
-            await self._store.writing.run(self._put, fd, offset, buffers, sync, in_one)
+            if not in_one or not await self._by_ring(fd, offset, buffers):
+                # The thread only waits for the disk: each call more would wait for the loop.
+                await self._store.writing.run(self._put, fd, offset, buffers, sync, in_one)
             if sync:
                 self._check_counts(fd)
         except OSError as error:
             await self._failed(error)
 
-    def _takes_one_call(self, buffers: Sequence[Buffer], sync: bool) -> bool:
-        """Whether these bytes are all that has to become durable: writing them so will do."""
-        if buffers and not sync:
+    async def _by_ring(self, fd: OwnedFd, offset: int, buffers: Sequence[Buffer]) -> bool:
+        ring = self._store.ring
+        return ring is not None and await self._store.disk.write_durably_by(
+            ring, fd, offset, buffers
+        )
+
+    def _takes_one_call(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> bool:
+        """Note what is written; is it all that has to become durable, so that one call will do?"""
+        if not buffers:
+            return False
+        self._end = max(self._end, offset + sum(map(len, buffers)))
+        if not sync:
             self._is_durable = False
-        return bool(buffers) and self._is_durable
+        return self._is_durable
 
     def _put(
         self, fd: OwnedFd, offset: int, buffers: Sequence[Buffer], sync: bool, in_one: bool
@@ -297,10 +309,10 @@ class LocalShardFile:
             raise DriveGone(drive=self._store.drive)
         raise DriveFenced(drive=self._store.drive)
 
-    def _trim(self, fd: OwnedFd) -> None:
+    def _trim(self, fd: OwnedFd, end: int) -> None:
         """Give back room set aside and not needed. What fails here costs room, nothing else."""
         with suppress(OSError):
-            self._store.disk.trim(fd.fd)
+            self._store.disk.trim(fd.fd, end)
 
     async def _failed(self, error: OSError) -> None:
         """Drop the file; fence the drive unless it is merely full."""

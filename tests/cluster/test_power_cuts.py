@@ -9,7 +9,6 @@ Where loop mounts are not allowed these tests are skipped, and a warning says wh
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -27,17 +26,9 @@ CARELESS_CUTS = 20
 CARELESS_WITHIN_S = 0.2
 
 
-def need(kind: str) -> None:
-    why = power.obstacle(kind)
-    if why is not None:
-        said = f"NO POWER WAS CUT on {why}"
-        warnings.warn(said, stacklevel=2)
-        pytest.skip(said)
-
-
 @pytest.fixture(params=power.KINDS)
 def disk(request: pytest.FixtureRequest) -> Iterator[FileSystem]:
-    need(request.param)
+    power.need(request.param)
     with power.file_system(request.param) as made:
         yield made
 
@@ -45,7 +36,7 @@ def disk(request: pytest.FixtureRequest) -> Iterator[FileSystem]:
 @pytest.fixture
 def any_disk() -> Iterator[FileSystem]:
     kind = next(iter(power.usable()), power.KINDS[0])
-    need(kind)
+    power.need(kind)
     with power.file_system(kind) as made:
         yield made
 

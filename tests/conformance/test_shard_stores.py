@@ -11,6 +11,7 @@ import pytest
 from core.errors import DriveFenced, ShardExists, ShardMissing
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
+from tests.support.nodes import eventually
 from tests.support.shard_stores import BLOCK, content, publish
 
 
@@ -104,6 +105,18 @@ async def test_a_closed_pack_keeps_its_bytes(store: ShardStore, name: ShardName)
     await file.close()
 
     assert await content(store, name) == b"headmore"
+
+
+async def test_a_pack_ends_with_its_last_byte_once_it_is_closed(
+    store: ShardStore, name: ShardName
+) -> None:
+    file = await store.create(name, purpose="pack", header=b"head", size_bytes=1 << 16)
+    await file.write(4, [b"more"], sync=True)
+    beyond = await content(store, name)
+    assert beyond.rstrip(b"\0") == b"headmore"
+    await file.close()
+
+    await eventually(lambda: content(store, name), b"headmore")
 
 
 async def test_abandoning_a_pack_keeps_its_bytes(store: ShardStore, name: ShardName) -> None:

@@ -4,7 +4,8 @@ import os
 from pathlib import Path
 from uuid import UUID
 
-from storage_nodes.node.disk import Buffers, Disk, SyncFailed
+from core.ring import Ring
+from storage_nodes.node.disk import Buffers, Disk, OwnedFd, SyncFailed
 from storage_nodes.node.drive import Drive, DriveLimits
 from storage_nodes.node.identity import format_drive
 from storage_nodes.node.slot import Slot, Slots
@@ -55,9 +56,15 @@ class TestDisk(Disk):
         self._meet("write_durably", self.names.get(fd, "?"))
         return super().write_durably(fd, offset, buffers)
 
-    def allocate(self, fd: int, size_bytes: int) -> None:
+    async def write_durably_by(
+        self, ring: Ring, fd: OwnedFd, offset: int, buffers: Buffers
+    ) -> bool:
+        self._meet("write_durably_by", self.names.get(fd.fd, "?"))
+        return await super().write_durably_by(ring, fd, offset, buffers)
+
+    def allocate(self, fd: int, size_bytes: int, *, as_length: bool = False) -> None:
         self._meet("allocate", "")
-        super().allocate(fd, size_bytes)
+        super().allocate(fd, size_bytes, as_length=as_length)
 
     def fsync(self, fd: int) -> None:
         self._meet_sync("fsync", fd)

@@ -11,8 +11,8 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from time import monotonic, sleep
 from uuid import UUID, uuid4
@@ -20,7 +20,9 @@ from uuid import UUID, uuid4
 import psycopg
 
 from core import config as configuration
+from core.ring import Ring
 from storage_nodes.node import keyfile
+from storage_nodes.node.disk import Disk
 from storage_nodes.node.host import this_host
 from storage_nodes.node.identity import format_drive
 from storage_nodes.stores.http import HttpNode, HttpShardStore
@@ -99,9 +101,16 @@ class RunningNode:
         # The daemon looks at the file every 0.2 s, when a failpoint is passed.
         sleep(0.25)
 
-    def local(self, number: int = 0) -> LocalShardStore:
+    def local(
+        self, number: int = 0, disk: Disk | None = None, ring: Ring | None = None
+    ) -> LocalShardStore:
         return LocalShardStore(
-            self.drives[number], socket=self.socket, secret=self.key.secret, timeout_s=WITHIN_S
+            self.drives[number],
+            socket=self.socket,
+            secret=self.key.secret,
+            timeout_s=WITHIN_S,
+            disk=disk,
+            ring=ring,
         )
 
     def http(self, number: int = 0) -> "OwnHttpStore":
@@ -153,6 +162,16 @@ def running_node(
     finally:
         node.kill()
         shutil.rmtree(home, ignore_errors=True)
+
+
+@asynccontextmanager
+async def opened(
+    node: RunningNode, drive: int = 0, disk: Disk | None = None, ring: Ring | None = None
+) -> AsyncIterator[LocalShardStore]:
+    """One of its drives, over the socket."""
+    store = node.local(drive, disk, ring)
+    yield store
+    await store.close()
 
 
 def make_known(rows: psycopg.Connection[tuple[object, ...]], node: RunningNode) -> list[int]:

@@ -17,15 +17,19 @@ import fcntl
 import functools
 import os
 import re
+import shlex
 import shutil
 import struct
 import subprocess
 import sys
 import tempfile
 import time
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 # Each kind, and the package that makes it.
 _PACKAGES = {"ext4": "e2fsprogs", "xfs": "xfsprogs"}
@@ -33,6 +37,7 @@ KINDS = tuple(_PACKAGES)
 # _IOR('X', 125, __u32), the same number for both; the flag leaves the log unflushed.
 _SHUTDOWN = 0x8004587D
 _NO_LOG_FLUSH = 2
+_FROZEN_S = 20
 # Sparse: what it takes is what is written. mkfs.xfs wants 300 MiB.
 SIZE_BYTES = 3 << 30
 _SMALLEST_BYTES = 320 << 20
@@ -98,6 +103,21 @@ class FileSystem:
         """Make durable everything written so far, whoever wrote it."""
         _run("sync", "-f", str(self.root))
 
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Whoever writes waits until this ends, as on a drive that hangs; or `_FROZEN_S` at most,
+        thawed from outside, for a test that waits with them.
+        """
+        root = shlex.quote(str(self.root))
+        _run("fsfreeze", "--freeze", str(self.root))
+        saviour = subprocess.Popen(["sh", "-c", f"sleep {_FROZEN_S}; fsfreeze --unfreeze {root}"])
+        try:
+            yield
+        finally:
+            saviour.kill()
+            saviour.wait()
+            _output("fsfreeze", "--unfreeze", str(self.root))
+
     def close(self) -> None:
         """Unmount, and give the loop device back; the image stays. Nothing is raised."""
         _forget(self.root)
@@ -149,6 +169,15 @@ def obstacle(kind: str) -> str | None:
 def usable() -> list[str]:
     """The kinds whose power can be cut here."""
     return [kind for kind in KINDS if obstacle(kind) is None]
+
+
+def need(kind: str) -> None:
+    """Skip the test, with a warning that says why, where the power of this kind cannot be cut."""
+    why = obstacle(kind)
+    if why is not None:
+        said = f"NO POWER WAS CUT on {why}"
+        warnings.warn(said, stacklevel=2)
+        pytest.skip(said)
 
 
 def _unlike_a_cut(tried: FileSystem) -> str | None:

@@ -52,6 +52,11 @@ async def roundtrip(store: ShardStore) -> bytes:
         await reader.close()
 
 
+def local(store: ShardStore) -> LocalShardStore:
+    assert isinstance(store, LocalShardStore)
+    return store
+
+
 async def test_a_drive_of_this_host_is_reached_by_descriptors(
     node: RunningNode, rows: Rows
 ) -> None:
@@ -76,6 +81,25 @@ async def test_a_drive_of_another_host_is_reached_by_http(node: RunningNode, row
 async def test_descriptors_can_be_switched_off(node: RunningNode, rows: Rows) -> None:
     async with inventory(node, rows, descriptors=False) as found:
         assert all(isinstance(found.store(one), HttpShardStore) for one in found.drives)
+
+
+async def test_all_drives_of_this_host_share_one_ring(node: RunningNode, rows: Rows) -> None:
+    async with inventory(node, rows) as found:
+        rings = {local(found.store(drive_id)).ring for drive_id in found.drives}
+
+    assert len(rings) == 1
+    (ring,) = rings
+    if ring is None:
+        pytest.skip("this kernel or sandbox gives no io_uring")
+    assert ring.write(0, 0, [bytearray(1)], 0) is None  # closed with the inventory
+
+
+async def test_rings_can_be_switched_off(node: RunningNode, rows: Rows) -> None:
+    async with inventory(node, rows, io_uring=False) as found:
+        for drive_id in found.drives:
+            store = local(found.store(drive_id))
+            assert store.ring is None
+            assert await roundtrip(store) == b"bytes"
 
 
 async def test_a_drive_keeps_its_store_while_nothing_changes(node: RunningNode, rows: Rows) -> None:

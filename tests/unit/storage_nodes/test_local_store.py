@@ -1,11 +1,11 @@
-"""What a holder of a descriptor owes before it counts a copy."""
+"""Drives through their node's socket: descriptors, answers, and what becomes of files."""
 
 import asyncio
 import errno
 import gc
 import os
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from uuid import uuid4
 
 import pytest
@@ -13,16 +13,12 @@ import pytest
 from core.errors import (
     CapabilityRefused,
     DriveFenced,
-    DriveFull,
     DriveGone,
     NodeUnreachable,
-    ShardMissing,
 )
 from storage_nodes.shard_name import ShardName
-from storage_nodes.stores.base import ShardStore
 from storage_nodes.stores.local import LocalShardFile, LocalShardStore
-from tests.support.disks import TestDisk
-from tests.support.nodes import RunningNode, eventually, running_node
+from tests.support.nodes import RunningNode, eventually, opened, running_node
 from tests.support.shard_stores import content
 
 pytestmark = pytest.mark.cluster
@@ -46,21 +42,6 @@ def name() -> ShardName:
     return ShardName(uuid4(), 1, 0)
 
 
-@asynccontextmanager
-async def opened(
-    node: RunningNode, drive: int = 0, disk: TestDisk | None = None
-) -> AsyncIterator[LocalShardStore]:
-    store = LocalShardStore(
-        node.drives[drive],
-        socket=node.socket,
-        secret=node.key.secret,
-        timeout_s=60,
-        disk=disk,
-    )
-    yield store
-    await store.close()
-
-
 def open_files(pid: int, node: RunningNode) -> int:
     """Shard files a process has open, named or not."""
     folder = f"/proc/{pid}/fd"
@@ -69,141 +50,6 @@ def open_files(pid: int, node: RunningNode) -> int:
         with suppress(FileNotFoundError):
             found += os.readlink(f"{folder}/{fd}").startswith(f"{node.paths[0]}/shards/")
     return found
-
-
-def called(disk: TestDisk) -> list[str]:
-    return [entry.split()[0] for entry in disk.trace]
-
-
-async def is_fenced(store: ShardStore) -> None:
-    """The node itself says so, to anybody."""
-    with pytest.raises(DriveFenced):
-        await store.create(ShardName(uuid4(), 1, 0), purpose="shard")
-
-
-async def test_a_removed_pack_does_not_count_as_durable(
-    shared: RunningNode, name: ShardName
-) -> None:
-    async with opened(shared) as store:
-        file = await store.create(name, purpose="pack", header=b"head")
-        (shared.paths[0] / name.path).unlink()
-
-        with pytest.raises(ShardMissing, match="removed"):
-            await file.write(4, [b"more"], sync=True)
-
-
-async def test_what_is_appended_to_a_durable_file_is_written_durably_in_one_call(
-    shared: RunningNode, name: ShardName
-) -> None:
-    disk = TestDisk()
-    async with opened(shared, 0, disk) as store:
-        file = await store.create(name, purpose="pack", header=b"head")
-        await file.write(4, [b"more"], sync=True)
-        await file.write(8, [b"and", b" more"], sync=True)
-
-        assert called(disk) == ["write_durably", "write_durably"]
-        assert await (await store.open(name)).read(0, 16) == b"headmoreand more"
-
-
-async def test_a_sync_after_an_unsynced_write_covers_both(
-    shared: RunningNode, name: ShardName
-) -> None:
-    disk = TestDisk()
-    async with opened(shared, 0, disk) as store:
-        file = await store.create(name, purpose="pack", header=b"head")
-        await file.write(4, [b"more"])
-        await file.write(8, [b"last"], sync=True)
-
-    assert called(disk) == ["write", "write", "fdatasync"]
-
-
-async def test_a_draft_is_synced_whole_because_its_header_was_not(
-    shared: RunningNode, name: ShardName
-) -> None:
-    disk = TestDisk()
-    async with opened(shared, 0, disk) as store:
-        file = await store.create(name, purpose="shard", header=b"head")
-        await file.write(4, [b"more"], sync=True)
-
-    assert called(disk) == ["write", "fdatasync"]
-
-
-@pytest.mark.parametrize(("call", "drive"), [("fdatasync", 1), ("write_durably", 6)])
-async def test_a_failed_sync_fences_the_drive_at_its_node(
-    shared: RunningNode, name: ShardName, call: str, drive: int
-) -> None:
-    disk = TestDisk()
-    async with opened(shared, drive, disk) as store, opened(shared, drive) as other:
-        file = await store.create(name, purpose="pack", header=b"head")
-        if call == "fdatasync":
-            await file.write(4, [b"unsynced"])
-        disk.fail(call, errno.EIO)
-        with pytest.raises(DriveFenced):
-            await file.write(4, [b"more"], sync=True)
-        disk.faults.clear()
-
-        await is_fenced(other)
-        with pytest.raises(ShardMissing, match="closed"):
-            await file.sync()
-
-
-async def test_a_failed_write_fences_the_drive(shared: RunningNode, name: ShardName) -> None:
-    disk = TestDisk()
-    async with opened(shared, 2, disk) as store:
-        file = await store.create(name, purpose="shard")
-        disk.fail("write", errno.EIO)
-        with pytest.raises(DriveFenced):
-            await file.write(0, [b"bytes"])
-
-        await is_fenced(store)
-
-
-async def test_a_fsync_without_space_fences_the_drive(shared: RunningNode, name: ShardName) -> None:
-    disk = TestDisk()
-    async with opened(shared, 3, disk) as store:
-        file = await store.create(name, purpose="shard")
-        disk.fail("fdatasync", errno.ENOSPC)
-        with pytest.raises(DriveFenced):
-            await file.sync()
-
-        await is_fenced(store)
-
-
-async def test_a_durable_write_without_space_fences_nothing(
-    shared: RunningNode, name: ShardName
-) -> None:
-    disk = TestDisk()
-    async with opened(shared, 0, disk) as store:
-        file = await store.create(name, purpose="pack", header=b"head")
-        disk.fail("write_durably", errno.ENOSPC)
-        with pytest.raises(DriveFull):
-            await file.write(4, [b"more"], sync=True)
-        disk.faults.clear()
-
-        await (await store.create(name, purpose="shard")).abandon()
-
-
-async def test_a_write_without_space_fences_nothing(shared: RunningNode, name: ShardName) -> None:
-    disk = TestDisk()
-    async with opened(shared, 0, disk) as store:
-        file = await store.create(name, purpose="shard")
-        disk.fail("write", errno.ENOSPC)
-        with pytest.raises(DriveFull):
-            await file.write(0, [b"bytes"])
-        disk.faults.clear()
-
-        await (await store.create(name, purpose="shard")).abandon()
-
-
-async def test_a_fence_stops_every_other_writer_before_it_counts(
-    shared: RunningNode, name: ShardName
-) -> None:
-    async with opened(shared, 4) as one, opened(shared, 4) as other:
-        file = await one.create(name, purpose="pack", header=b"head")
-        await other.report_error(name, errno.EIO)
-
-        with pytest.raises(DriveFenced):
-            await file.write(4, [b"more"], sync=True)
 
 
 async def test_readers_go_on_reading_a_fenced_drive(shared: RunningNode, name: ShardName) -> None:
@@ -215,18 +61,6 @@ async def test_readers_go_on_reading_a_fenced_drive(shared: RunningNode, name: S
         assert await reader.read(0, 4) == b"head"
         assert await (await store.open(name)).read(0, 4) == b"head"
         await file.close()
-
-
-async def test_a_published_shard_was_synced_by_its_writer_too(
-    shared: RunningNode, name: ShardName
-) -> None:
-    disk = TestDisk()
-    async with opened(shared, 0, disk) as store:
-        file = await store.create(name, purpose="shard")
-        await file.write(0, [b"bytes"])
-        await file.publish()
-
-    assert called(disk) == ["write", "fdatasync"]
 
 
 @pytest.mark.parametrize("door", ["local", "http"])
