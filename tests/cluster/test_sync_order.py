@@ -29,7 +29,8 @@ from tests.support.local_store import SMALL, LocalStore, running_store
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-TRACER = Path(__file__).parents[1] / "support" / "tracer"
+ROOT = Path(__file__).parents[2]
+TRACER = ROOT / "tests" / "support" / "tracer"
 BUCKET = "traced"
 WRITES = ("write", "durable write")
 SIZES = [1, 4096, 4096, 70_000, 300_000, 4096, 9, 1_200_000, 700_000]
@@ -62,7 +63,7 @@ def traced_store(folder: Path, settings: dict[str, str]) -> Iterator[LocalStore]
     trace = folder / "trace"
     trace.mkdir()
     quiet = {"OBJSTORE_PACKING_SEAL_AFTER_S": "900", "OBJSTORE_PACKING_OPEN_MAX_S": "900"}
-    tracing = {"PYTHONPATH": str(TRACER), "SYNC_TRACE": str(trace)}
+    tracing = {"PYTHONPATH": f"{TRACER}:{ROOT}", "SYNC_TRACE": str(trace)}
     with running_store({**SMALL, **quiet, **tracing, **settings}) as store:
         asyncio.run(put_objects(store))
         yield store

@@ -3,7 +3,8 @@ order.
 
 Python runs this before anything else. The calls go on to the kernel as they are; each one that
 returned becomes a line in `$SYNC_TRACE/<pid>`: call, device, inode, offset, length, begin and end
-in nanoseconds of the wall clock, which is PostgreSQL's clock too.
+in nanoseconds of the wall clock, which is PostgreSQL's clock too. The store's own root must be on
+PYTHONPATH as well: what goes through a ring is no call of `os`.
 """
 
 from __future__ import annotations
@@ -51,6 +52,26 @@ def _writing(real: Callable[..., int]) -> Callable[..., int]:
     return traced
 
 
+def _asking(real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
+    def traced(ring: Any, fd: int, offset: int, buffers: Any, flags: int, held: Any) -> Any:
+        began = time.time_ns()
+        answer = real(ring, fd, offset, buffers, flags, held)
+        if answer is None:
+            return None
+        call = "durable write" if flags & os.RWF_DSYNC else "write"
+
+        def note(done: Any, held: Any = held) -> None:
+            if not done.cancelled() and done.exception() is None:
+                _note(call, fd, began, offset, done.result())
+
+        # Told before whoever asked hears of it: callbacks keep their order.
+        answer.add_done_callback(note)
+        return answer
+
+    return traced
+
+
 def _linking(real: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(real)
     def traced(source: Any, target: Any, **places: Any) -> None:
@@ -64,6 +85,9 @@ def _linking(real: Callable[..., None]) -> Callable[..., None]:
 
 
 if _folder:
+    from core.ring import Ring
+
+    Ring.write = _asking(Ring.write)  # type: ignore[method-assign]  # that is what a tracer does
     os.fsync = _syncing("fsync", os.fsync)
     os.fdatasync = _syncing("fdatasync", os.fdatasync)
     os.pwrite = _writing(os.pwrite)
