@@ -70,11 +70,12 @@ class Packs:
         if self._ring is None:
             raise SystemExit("this kernel or sandbox gives no io_uring")
         file = self._files[number]
-        assert await self._disk.write_durably_by(self._ring, file, offset, [self._content])
+        content = [self._content]
+        assert await self._disk.write_by(self._ring, file, offset, content, durably=True)
 
     def _file(self, path: Path) -> OwnedFd:
         made = OwnedFd(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC))
-        self._disk.allocate(made.fd, ROOM_BYTES)
+        self._disk.allocate(made.fd, ROOM_BYTES, as_length=True)
         return made
 
 

@@ -137,7 +137,7 @@ class _Routes:
         self._disk = disk
         self._ring = Ring.open() if settings.io_uring else None
         if settings.io_uring and self._ring is None:
-            log.info("durable writes take threads: this kernel or sandbox gives no io_uring")
+            log.info("writes take threads: this kernel or sandbox gives no io_uring")
         self._host = this_host()
         self._nodes: dict[str, HttpNode] = {}
         # Drive id -> what its store was made from, and the store.

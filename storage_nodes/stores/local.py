@@ -2,8 +2,8 @@
 
 Here: what a holder of a descriptor owes (node-protocol.md §3): after each fdatasync look at the
 drive's page, the connection and `st_nlink`; report every error; never again sync what failed.
-Durable writes go through the process's ring, where it has one; what else blocks, through a few
-threads per drive. Either way a slow drive holds up no other.
+Writes go through the process's ring, where it has one; what else blocks, through a few threads per
+drive. Either way a slow drive holds up no other.
 """
 
 import asyncio
@@ -252,7 +252,7 @@ class LocalShardFile:
         fd = self._writable()
         in_one = self._takes_one_call(offset, buffers, sync)
         try:
-            if not in_one or not await self._by_ring(fd, offset, buffers):
+            if not (buffers and in_one == sync and await self._by_ring(fd, offset, buffers, sync)):
                 # The thread only waits for the disk: each call more would wait for the loop.
                 await self._store.writing.run(self._put, fd, offset, buffers, sync, in_one)
             if sync:
@@ -260,10 +260,12 @@ class LocalShardFile:
         except OSError as error:
             await self._failed(error)
 
-    async def _by_ring(self, fd: OwnedFd, offset: int, buffers: Sequence[Buffer]) -> bool:
+    async def _by_ring(
+        self, fd: OwnedFd, offset: int, buffers: Sequence[Buffer], durably: bool
+    ) -> bool:
         ring = self._store.ring
-        return ring is not None and await self._store.disk.write_durably_by(
-            ring, fd, offset, buffers
+        return ring is not None and await self._store.disk.write_by(
+            ring, fd, offset, buffers, durably=durably
         )
 
     def _takes_one_call(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> bool:

@@ -55,17 +55,20 @@ def opened(path: Path, *, uncached: bool, written: bool) -> OwnedFd:
 
 @pytest.mark.parametrize("uncached", [False, True])
 @pytest.mark.parametrize("written", [False, True])
+@pytest.mark.parametrize("durably", [False, True])
 async def test_a_hung_drive_holds_up_neither_the_loop_nor_another(
-    disk: FileSystem, ring: Ring, tmp_path: Path, *, uncached: bool, written: bool
+    disk: FileSystem, ring: Ring, tmp_path: Path, *, uncached: bool, written: bool, durably: bool
 ) -> None:
     content = mmap(-1, SIZE)
     hung = opened(disk.root / "hung", uncached=uncached, written=written)
     well = opened(tmp_path / "well", uncached=uncached, written=written)
 
     with disk.frozen():
-        waiting = asyncio.create_task(Disk().write_durably_by(ring, hung, 0, [memoryview(content)]))
+        waiting = asyncio.create_task(
+            Disk().write_by(ring, hung, 0, [memoryview(content)], durably=durably)
+        )
         async with asyncio.timeout(TURN_S):
-            assert await Disk().write_durably_by(ring, well, 0, [memoryview(content)])
+            assert await Disk().write_by(ring, well, 0, [memoryview(content)], durably=durably)
         assert not waiting.done()
 
     assert await waiting

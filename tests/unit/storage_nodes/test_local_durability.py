@@ -19,7 +19,7 @@ pytestmark = pytest.mark.cluster
 @pytest.fixture(scope="module")
 def shared() -> Iterator[RunningNode]:
     """A node whose drive 0 stays healthy; drives 1.. are each one test's."""
-    with running_node(drives=8) as node:
+    with running_node(drives=9) as node:
         yield node
 
 
@@ -98,7 +98,7 @@ async def test_a_sync_after_an_unsynced_write_covers_both(
         await file.write(4, [bytearray(b"more")])
         await file.write(8, [bytearray(b"last")], sync=True)
 
-    assert called(disk) == ["write", "write", "fdatasync"]
+    assert called(disk) == ["write" if ring is None else "write_by", "write", "fdatasync"]
 
 
 async def test_a_draft_is_synced_whole_because_its_header_was_not(
@@ -146,13 +146,15 @@ async def test_a_failed_durable_write_fences_the_drive_at_its_node(
             await file.sync()
 
 
-async def test_a_failed_write_fences_the_drive(shared: RunningNode, name: ShardName) -> None:
+async def test_a_failed_write_fences_the_drive(
+    shared: RunningNode, name: ShardName, ring: Ring | None
+) -> None:
     disk = TestDisk()
-    async with opened(shared, 2, disk) as store:
+    async with opened(shared, 2 if ring is None else 8, disk, ring) as store:
         file = await store.create(name, purpose="shard")
-        disk.fail("write", errno.EIO)
+        disk.fail("write" if ring is None else "write_by", errno.EIO)
         with pytest.raises(DriveFenced):
-            await file.write(0, [b"bytes"])
+            await file.write(0, [bytearray(b"bytes")])
 
         await is_fenced(store)
 
