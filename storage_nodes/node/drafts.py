@@ -22,7 +22,7 @@ FOLDER = "tmp"
 class OpenFile:
     """A shard being written: the node's own descriptor, and the presence it belongs to."""
 
-    __slots__ = ("end", "fd", "name", "presence", "published", "temporary")
+    __slots__ = ("fd", "name", "presence", "published", "temporary")
 
     def __init__(self, name: FileName, fd: OwnedFd, temporary: str | None, presence: int) -> None:
         self.name = name
@@ -30,7 +30,6 @@ class OpenFile:
         self.temporary = temporary
         self.presence = presence
         self.published = False
-        self.end = 0  # of what was written through the node
 
 
 class Drafts:

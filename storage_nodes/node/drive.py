@@ -105,7 +105,7 @@ class Drive:
                 if size_bytes:
                     self.disk.allocate(file.fd.fd, size_bytes, as_length=purpose == "pack")
                 if header:
-                    file.end = self.disk.write(file.fd.fd, 0, [header])
+                    self.disk.write(file.fd.fd, 0, [header])
                 if purpose == "pack":
                     self._publish(file, if_taken="refuse")
             except BaseException:
@@ -118,7 +118,7 @@ class Drive:
         with self._guard("write"):
             self._check_current(file)
             self._make_room(1)
-            file.end = max(file.end, offset + self.disk.write(file.fd.fd, offset, buffers))
+            self.disk.write(file.fd.fd, offset, buffers)
             if sync:
                 self._sync(file)
 
@@ -137,11 +137,13 @@ class Drive:
             if not file.published:
                 self._publish(file, if_taken="replace" if replace else "keep")
 
-    def discard(self, file: OpenFile) -> None:
-        """Forget an unpublished file; of a published one, give back the room it did not need."""
-        if file.published:
+    def discard(self, file: OpenFile, size_bytes: int | None = None) -> None:
+        """Forget an unpublished file; of a published one, give back the room it did not need, when
+        its writer has told its size.
+        """
+        if file.published and size_bytes is not None:
             with suppress(OSError):
-                self.disk.trim(file.fd.fd, file.end)
+                self.disk.trim(file.fd.fd, size_bytes)
         self._drafts.discard(file)
 
     def descriptor(self, file: OpenFile) -> int:

@@ -210,13 +210,15 @@ class HttpDoor:
         slot = self._allowed(request, "abandon", _queried_name(request))
         opened = self._files.pop(_place(request), None)
         if opened is not None and slot.uuid is not None:
-            await self._discard(slot.uuid, opened[0])
+            size = int(request.query["size"]) if "size" in request.query else None
+            await self._discard(slot.uuid, opened[0], size)
         return _json(None)
 
-    async def _discard(self, drive: UUID, file: OpenFile) -> None:
+    async def _discard(self, drive: UUID, file: OpenFile, size_bytes: int | None = None) -> None:
         """Forget a file; of a drive that is not there, nothing is left to do."""
+        discard = partial(Drive.discard, file=file, size_bytes=size_bytes)
         with suppress(StoreError):
-            await _in_drive(self._slots.find(drive), partial(Drive.discard, file=file))
+            await _in_drive(self._slots.find(drive), discard)
 
     # -- checks -------------------------------------------------------------------------------
 

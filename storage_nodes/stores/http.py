@@ -96,7 +96,8 @@ class HttpShardStore:
         header: Buffer = b"",
         uncached: bool = False,
     ) -> "HttpShardFile":
-        file = HttpShardFile(self, name, secrets.token_hex(16), published=purpose == "pack")
+        handle, published = secrets.token_hex(16), purpose == "pack"
+        file = HttpShardFile(self, name, handle, end=len(header), published=published)
         query: dict[str, str] = {"purpose": purpose}
         if size_bytes is not None:
             query["size"] = str(size_bytes)
@@ -206,17 +207,19 @@ class HttpShardFile:
     """A file open at the node, under a handle made up here."""
 
     def __init__(
-        self, store: HttpShardStore, name: FileName, handle: str, *, published: bool
+        self, store: HttpShardStore, name: FileName, handle: str, *, end: int, published: bool
     ) -> None:
         self.name = name
         self._store = store
         self._handle = handle
+        self._end = end  # of what was written, or may have been
         self._published = published
         self._is_open = True
 
     async def write(self, offset: int, buffers: Sequence[Buffer], *, sync: bool = False) -> None:
         self._check()
         joined = memoryview(b"".join(buffers))
+        self._end = max(self._end, offset + len(joined))
         for start in range(0, len(joined), _MAX_BYTES) or [0]:
             piece = bytes(joined[start : start + _MAX_BYTES])
             last = start + len(piece) == len(joined)
@@ -273,7 +276,7 @@ class HttpShardFile:
         if was_open:
             # Unheard, the node drops the file by itself after ten idle minutes.
             with suppress(NodeUnreachable, DriveGone):
-                await self.ask("DELETE", "", "abandon")
+                await self.ask("DELETE", "", "abandon", {"size": str(self._end)})
 
     def _check(self) -> None:
         if not self._is_open:

@@ -238,8 +238,11 @@ class LocalShardFile:
             self._store.in_background(self._trim, fd, self._end)
 
     async def abandon(self) -> None:
+        if self._published:
+            await self.close()
+            return
         was_open, self._fd = self._fd is not None, None
-        if not was_open or self._published:
+        if not was_open:
             return
         # Without its node or drive the file is gone anyway.
         with suppress(NodeUnreachable, DriveGone):

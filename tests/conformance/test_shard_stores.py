@@ -107,14 +107,16 @@ async def test_a_closed_pack_keeps_its_bytes(store: ShardStore, name: ShardName)
     assert await content(store, name) == b"headmore"
 
 
+@pytest.mark.parametrize("ending", ["close", "abandon", "publish"])
 async def test_a_pack_ends_with_its_last_byte_once_it_is_closed(
-    store: ShardStore, name: ShardName
+    store: ShardStore, name: ShardName, ending: str
 ) -> None:
     file = await store.create(name, purpose="pack", header=b"head", size_bytes=1 << 16)
     await file.write(4, [b"more"], sync=True)
+    await file.write(4, [b"mo"], sync=True)
     beyond = await content(store, name)
     assert beyond.rstrip(b"\0") == b"headmore"
-    await file.close()
+    await getattr(file, ending)()
 
     await eventually(lambda: content(store, name), b"headmore")
 
