@@ -70,7 +70,8 @@ async def test_callers_of_the_next_turn_join_whenever_a_lane_is_free(road: Road)
     await road.until(2)
     road.open(1)
 
-    assert await asyncio.gather(*asked) == [10, 20, 30, 40]
+    async with asyncio.timeout(5):
+        assert await asyncio.gather(*asked) == [10, 20, 30, 40]
     assert road.batches == [[1, 2], [3, 4]]
 
 
