@@ -148,7 +148,7 @@ class Ring:
         _call(_REGISTER, self._fd, what, ctypes.addressof(given), len(numbers))
 
     def _reap(self) -> None:
-        """Tell how writes ended."""
+        """Tell how writes ended. The kernel tells some at a time, and wakes the event each time."""
         os.eventfd_read(self._event)
         _syscall(_ENTER, self._fd, 0, 0, _GETEVENTS, 0, 0)
         (tail,) = _U32.unpack_from(self._rings, self._done_tail_at)

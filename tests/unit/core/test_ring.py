@@ -115,6 +115,19 @@ async def test_no_more_is_taken_than_there_is_room_for(
     assert await asked(ring, fd, b"x") == 1
 
 
+async def test_a_crowd_that_is_done_at_once_is_told_whole(pipe: tuple[int, int]) -> None:
+    ring = Ring.open(entries=128)
+    if ring is None:
+        pytest.skip("this kernel or sandbox gives no io_uring")
+    waiting = [asked(ring, pipe[1], b"x" * length) for length in range(1, 129)]
+
+    drain(pipe[0])
+
+    async with asyncio.timeout(30):
+        assert await asyncio.gather(*waiting) == list(range(1, 129))
+    ring.close()
+
+
 async def test_many_writes_find_their_own_answers(ring: Ring, fd: int) -> None:
     for turn in range(100):
         lengths = [1 + (turn + each) % 7 for each in range(4)]
