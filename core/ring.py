@@ -44,10 +44,9 @@ _U32 = struct.Struct("<I")
 _VECTOR = struct.Struct("@PN")  # address length
 _WRAP = 0xFFFFFFFF
 
+# Writes under way at once. As many threads of the kernel may wait for them: those of a drive that
+# hangs never keep the others' from being done.
 ENTRIES = 128
-# Threads of the kernel that may wait at once. A drive that hangs keeps one for each file being
-# written to on it, and must leave some for the others.
-_WAITING = 64
 # Buffers one write takes (IOV_MAX).
 _MAX_BUFFERS = 1024
 
@@ -66,7 +65,7 @@ class Ring:
             self._event = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
             given.callback(os.close, self._event)
             self._register(_EVENTFD, self._event)
-            self._register(_IOWQ_MAX_WORKERS, _WAITING, 0)
+            self._register(_IOWQ_MAX_WORKERS, entries, 0)
             self._loop = asyncio.get_running_loop()
             self._loop.add_reader(self._event, self._reap)
             given.callback(self._loop.remove_reader, self._event)

@@ -208,9 +208,9 @@ class HttpDoor:
 
     async def _abandon(self, request: web.Request) -> web.Response:
         slot = self._allowed(request, "abandon", _queried_name(request))
+        size = int(request.query["size"]) if "size" in request.query else None
         opened = self._files.pop(_place(request), None)
         if opened is not None and slot.uuid is not None:
-            size = int(request.query["size"]) if "size" in request.query else None
             await self._discard(slot.uuid, opened[0], size)
         return _json(None)
 

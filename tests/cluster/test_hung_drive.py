@@ -44,7 +44,7 @@ async def ring() -> Ring:
 def opened(path: Path, *, uncached: bool, written: bool) -> OwnedFd:
     """A file with room set aside, as a pack is: its blocks written before, or not yet."""
     file = OwnedFd(os.open(path, os.O_RDWR | os.O_CREAT))
-    Disk().allocate(file.fd, SIZE)
+    Disk().allocate(file.fd, SIZE, as_length=True)
     if written:
         os.pwrite(file.fd, bytes(SIZE), 0)
         os.fsync(file.fd)
