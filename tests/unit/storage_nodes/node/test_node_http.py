@@ -167,3 +167,12 @@ async def test_a_body_larger_than_allowed_is_refused(store: HttpShardStore) -> N
     found = await store.stat(NAME)
     assert found is not None
     assert found.size_bytes == 4
+
+
+async def test_an_end_that_makes_no_sense_leaves_the_file_open(store: HttpShardStore) -> None:
+    await create(store)
+    file = {"name": str(NAME)}
+    with pytest.raises(InvalidArgument):
+        await store.ask("DELETE", f"files/{HANDLE}", "abandon", NAME, {**file, "size": "x"})
+
+    await store.ask("POST", f"files/{HANDLE}/sync", "sync", NAME, file)
