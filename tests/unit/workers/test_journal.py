@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import orjson
 import psycopg
@@ -12,6 +13,7 @@ from buckets import control
 from core import failpoints
 from core.errors import FailpointRaised
 from jobs import queries
+from storage_nodes import journal_files
 from storage_nodes.journal_format import START
 from storage_nodes.shard_name import JournalName
 from tenants import accounts
@@ -108,6 +110,27 @@ def test_many_changes_go_into_several_files(
 
     assert [len(parsed(copies[0])[1]) for copies in files(drives).values()] == [14, 14, 7]
     assert kinds(drives).count("test") == 35
+
+
+def test_what_is_committed_while_a_file_is_written_waits_for_the_next_round(
+    database: str, drives: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin()
+    change("before")
+    written = journal_files.write
+
+    async def busy_store(*told: Any) -> list[int]:
+        monkeypatch.undo()
+        with psycopg.connect(database) as client:
+            client.execute("INSERT INTO change (kind) VALUES ('meanwhile')")
+        return await written(*told)
+
+    monkeypatch.setattr(journal_files, "write", busy_store)
+    copy_changes()
+
+    assert kinds(drives)[-1:] == ["before"]
+    copy_changes()
+    assert kinds(drives)[-2:] == ["before", "meanwhile"]
 
 
 def test_a_transaction_is_never_split(
