@@ -98,6 +98,9 @@ class Connection(asyncio.Protocol):
             if exchange is not None:
                 exchange.lose()
         self._waiting.clear()
+        # It holds us and we it: what both hold would stay until the collector comes by.
+        self._reading = None
+        del self._parser
         self.resume_writing()
 
     def data_received(self, data: bytes) -> None:

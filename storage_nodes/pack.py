@@ -12,8 +12,9 @@ Not here: rows and leases (`packs`), records (`pack_format`), one drive's queue 
 """
 
 import asyncio
+import ctypes
 from collections.abc import Callable, Sequence
-from mmap import MAP_ANONYMOUS, MAP_POPULATE, MAP_PRIVATE, mmap
+from mmap import PAGESIZE
 from typing import Protocol
 from uuid import UUID
 
@@ -89,8 +90,7 @@ class Pack:
         self._gathered: list[tuple[asyncio.Future[object], int, bytes, Sequence[Buffer], int]] = []
         self._tail = 0  # where the next group starts
         self._reserved = 0  # bytes of what is gathered
-        self._last: Group | None = None
-        self._pending: list[Group] = []
+        self._pending: list[Group] = []  # sent, and somebody still waits for them
         self._is_scheduled = False
         self._is_watching = False
         self._quiet: asyncio.Future[None] | None = None
@@ -179,8 +179,7 @@ class Pack:
         """
         if self._is_scheduled or not self._gathered:
             return
-        last = self._last
-        if last is not None and last.durable < self._quorum and last.waiting:
+        if self._pending and self._pending[-1].durable < self._quorum:
             return
         if any(c.queued_bytes > BACKLOG_BYTES for c in self._copies if not c.is_closed):
             return
@@ -196,7 +195,6 @@ class Pack:
             self._pump()
             return
         self._tail = group.stop
-        self._last = group
         self._pending.append(group)
         for copy in self._copies:
             if not copy.is_closed:
@@ -318,8 +316,17 @@ class Pack:
 
 
 def _joined(parts: list[Buffer], size: int) -> list[Buffer]:
-    """One buffer that begins on a page: what writes past the page cache need."""
-    joined = mmap(-1, size, flags=MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE)
+    """One buffer that begins on a page: what writes past the page cache need.
+
+    It comes from the heap, which keeps its pages (`core.malloc`): a mapping of its own would be
+    faulted in for every group.
+    """
+    whole = memoryview(bytearray(size + PAGESIZE))
+    start = -ctypes.addressof(ctypes.c_char.from_buffer(whole)) % PAGESIZE
+    joined = whole[start : start + size]
+    at = 0
     for part in parts:
-        joined.write(part)
-    return [memoryview(joined)]
+        end = at + len(part)
+        joined[at:end] = part
+        at = end
+    return [joined]

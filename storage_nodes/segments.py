@@ -18,8 +18,8 @@ from uuid import UUID
 from core.config import Config
 from core.database import Lanes
 from core.errors import InvalidArgument
+from core.malloc import keep_freed_buffers
 from core.names import new_id
-from storage_nodes._malloc import keep_freed_buffers
 from storage_nodes.damage import Damage, State
 from storage_nodes.fleet import Avoided, Fleet
 from storage_nodes.inventory import Inventory

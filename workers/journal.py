@@ -5,8 +5,8 @@ compare-and-set. Stopped in between, the next round reads the same changes again
 same number and another random one, and duplicates are harmless. Two rounds at once differ the same
 way; one of them counts.
 
-A round ends with the first file that is not full: a file costs four drives two fsyncs each, and what
-is committed while it is written goes as well into the next round's, two seconds later.
+A round ends with the first file that is not full: a file costs four drives two fsyncs each, and
+what is committed while it is written goes as well into the next round's, two seconds later.
 
 A snapshot (subject `snapshot`) is owed when the files since the last one have grown. A history
 begins with one: until it is complete there is nothing its changes could follow.

@@ -14,6 +14,7 @@ from uuid import UUID
 from core import bridge
 from core.config import config
 from core.database import Lanes
+from core.malloc import keep_freed_buffers
 from storage_nodes.inventory import Inventory
 from storage_nodes.node import keyfile
 from storage_nodes.placement import Candidate
@@ -53,6 +54,7 @@ class ClusterStorage:
     """The real one."""
 
     def __init__(self) -> None:
+        keep_freed_buffers()
         current = config()
         self.cluster = keyfile.load(current.nodes.key_file).cluster
         self.stores: dict[int, ShardStore] = {}

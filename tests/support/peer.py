@@ -72,6 +72,11 @@ class Peer:
             await turns()
         return self.wire.sent
 
+    def leave(self) -> None:
+        """The connection is gone, as the network tells the server: once."""
+        if self.server in self.connections.open:
+            self.server.connection_lost(None)
+
 
 async def turns() -> None:
     """Let everything happen that can happen."""

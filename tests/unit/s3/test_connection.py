@@ -21,7 +21,7 @@ CHUNKED = b"PUT /key HTTP/1.1\r\nHost: store\r\nTransfer-Encoding: chunked\r\n\r
 async def peer() -> AsyncIterator[Peer]:
     made = Peer(echo)
     yield made
-    made.server.connection_lost(None)
+    made.leave()
 
 
 async def test_a_small_answer_leaves_in_one_write(peer: Peer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,7 +22,7 @@ CHUNKED = b"PUT /key HTTP/1.1\r\nHost: store\r\nTransfer-Encoding: chunked\r\n\r
 async def peer() -> AsyncIterator[Peer]:
     made = Peer(echo)
     yield made
-    made.server.connection_lost(None)
+    made.leave()
 
 
 async def test_a_request_refused_before_its_body_ends_the_connection() -> None:
@@ -44,6 +45,24 @@ async def _refused() -> Peer:
     await peer.say(PUT % (1 << 30), b"some")
     assert peer.wire.sent.endswith(b"no")
     return peer
+
+
+async def test_a_connection_that_has_ended_is_freed_without_the_collector() -> None:
+    def connections() -> int:
+        return sum(type(each) is connection.Connection for each in gc.get_objects())
+
+    before = connections()
+    gc.disable()
+    try:
+        for pieces in ((GET,), (PUT % 4, b"body"), (PUT % 4, b"bo"), (b"no request\r\n\r\n",)):
+            peer = Peer(echo)
+            await peer.say(*pieces)
+            peer.leave()
+            await turns()
+            del peer
+        assert connections() == before
+    finally:
+        gc.enable()
 
 
 async def test_a_client_that_still_sends_is_heard_out() -> None:
@@ -69,7 +88,7 @@ async def test_stopping_hears_nobody_out() -> None:
     stopping = asyncio.create_task(peer.connections.stop())
     await turns()
     assert peer.wire.ended == "closed"
-    peer.server.connection_lost(None)
+    peer.leave()
     await stopping
 
 
@@ -163,7 +182,7 @@ async def test_the_application_hears_of_a_lost_client() -> None:
     peer = Peer(listen)
     await peer.say(GET)
     assert heard == []
-    peer.server.connection_lost(None)
+    peer.leave()
     await turns()
     assert heard == ["http.disconnect"]
 
@@ -234,7 +253,7 @@ async def test_stopping_waits_for_what_is_under_way() -> None:
     assert b"connection: close" in peer.wire.sent
     assert peer.wire.sent.endswith(b"last")
     assert peer.wire.ended == "closed"
-    peer.server.connection_lost(None)
+    peer.leave()
     await stopping
 
 
@@ -243,5 +262,5 @@ async def test_stopping_closes_what_is_idle(peer: Peer) -> None:
     stopping = asyncio.create_task(peer.connections.stop())
     await turns()
     assert peer.wire.ended == "closed"
-    peer.server.connection_lost(None)
+    peer.leave()
     await stopping

@@ -142,6 +142,6 @@ async def test_a_client_that_has_gone_is_told_nothing() -> None:
     peer = Peer(echo, Refusing())
     peer.server.data_received(b"NONSENSE\r\n\r\n")
     peer.wire.close()
-    peer.server.connection_lost(None)
+    peer.leave()
     await turns()
     assert peer.wire.sent == b""

@@ -73,7 +73,7 @@ def log_fd() -> Iterator[int]:
 async def door(handled: Handled, log_fd: int) -> AsyncIterator[Door]:
     made = Door(handled, AccessLog(log_fd), log_fd)
     yield made
-    made.server.connection_lost(None)
+    made.leave()
     await turns()
 
 
