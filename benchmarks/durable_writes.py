@@ -71,7 +71,7 @@ class Packs:
             raise SystemExit("this kernel or sandbox gives no io_uring")
         file = self._files[number]
         content = [self._content]
-        assert await self._disk.write_by(self._ring, file, offset, content, durably=True)
+        assert await self._disk.write_durably_by(self._ring, file, offset, content)
 
     def _file(self, path: Path) -> OwnedFd:
         made = OwnedFd(os.open(path, os.O_RDWR | os.O_CREAT | os.O_TRUNC))

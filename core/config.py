@@ -103,7 +103,7 @@ class Nodes:
     key_file: Path = setting("$home/keys/node.key", "File with the key that authenticates gateways and workers to nodes.")
     socket_dir: Path = setting("$home/run", "Directory of the Unix sockets that hand out file descriptors.")
     descriptors: bool = setting("true", "Use file descriptors from nodes of the same host instead of HTTP.")
-    io_uring: bool = setting("true", "Let the kernel finish writes to drives of this host, where it can, instead of threads.")
+    io_uring: bool = setting("true", "Let threads of the kernel, where it has them, do the durable writes of packs on this host.")
     gone_after_s: float = setting("10", "A drive whose identity is not found this long is gone, and its shards are repaired.", kind=text.positive_number)
     poll_s: float = setting("1", "How often the health loop asks each node.", kind=text.positive_number)
     reserve_fraction: float = setting("0.05", "Part of a drive kept free; writes stop there.", kind=text.fraction)

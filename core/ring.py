@@ -1,9 +1,8 @@
 """Writes that no thread waits for: io_uring(7), for one event loop.
 
 A thread that writes on behalf of the loop takes the interpreter's lock away from it twice, and each
-time several threads are woken; a write asked for here costs the loop two system calls. What the
-kernel can do at once it does; what would wait (for a lock, the journal, a full queue) it gives to
-threads of its own, so no file system holds up the loop.
+time several threads are woken; a write asked for here costs the loop two system calls. Threads of
+the kernel do it: they need no lock of Python's, and may wait for as long as a drive lets them.
 
 Here: asking for writes and telling how they ended. Not here: what an error means for a drive
 (`storage_nodes.node.disk`), the threads that do what this cannot (`hands`).
@@ -36,6 +35,9 @@ _SETUP_FLAGS = 1 << 12 | 1 << 13  # IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DE
 _GETEVENTS = 1
 _EVENTFD, _IOWQ_MAX_WORKERS = 4, 19
 _WRITEV = 2
+# Not even tried before a thread of the kernel has it (IOSQE_ASYNC): what is said not to wait does,
+# on a drive whose device hangs (a file's times, a full queue), and the loop with it.
+_ASYNC = 1 << 4
 _OFFSET_OF_ENTRIES = 0x10000000
 
 _ENTRY = struct.Struct("<BBHiQQIIQ24x")  # operation .. fd offset address length flags number
@@ -106,17 +108,19 @@ class Ring:
         entry = (tail & self._last_entry) * _ENTRY.size
         start, count = ctypes.addressof(vector), len(places)
         number = self._number = self._number + 1
+        # Held before the kernel knows of it, whatever happens in between.
+        answer: asyncio.Future[int] = self._loop.create_future()
+        self._live[number] = answer, (vector, places, held)
         _ENTRY.pack_into(
-            self._entries, entry, _WRITEV, 0, 0, fd, offset, start, count, flags, number
+            self._entries, entry, _WRITEV, _ASYNC, 0, fd, offset, start, count, flags, number
         )
         self._tail = (tail + 1) & _WRAP
         _U32.pack_into(self._rings, self._tail_at, self._tail)
         if _syscall(_ENTER, self._fd, 1, 0, 0, 0, 0) != 1:
             self._tail = tail
             _U32.pack_into(self._rings, self._tail_at, tail)
+            del self._live[number]
             return None
-        answer: asyncio.Future[int] = self._loop.create_future()
-        self._live[number] = answer, (vector, places, held)
         return answer
 
     def close(self) -> None:

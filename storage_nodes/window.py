@@ -133,8 +133,10 @@ class Window:
             if is_whole and check(found):
                 self._pace.add(perf_counter() - began)
                 return found
-            if not is_whole or self.located.state == "open":
-                # A copy closed early is a prefix of the others: nothing is wrong with it.
+            is_zero = all(piece.count(0) == len(piece) for piece in found)
+            if not is_whole or is_zero or self.located.state == "open":
+                # A copy closed early is a prefix of the others, perhaps with zeros behind it up to
+                # the length its file had from the start: nothing is wrong with it.
                 raise ShardMissing("The copy ends before that.", shard=name)
             raise ShardCorrupt("A record does not verify.", shard=name)
         except ShardCorrupt:

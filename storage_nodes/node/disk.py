@@ -87,13 +87,13 @@ class Disk:
         self.fdatasync(fd)
         return written
 
-    async def write_by(
-        self, ring: Ring, fd: OwnedFd, offset: int, buffers: Buffers, *, durably: bool
+    async def write_durably_by(
+        self, ring: Ring, fd: OwnedFd, offset: int, buffers: Buffers
     ) -> bool:
-        """`write` or `write_durably` without a thread. False when that could not be done, or not
-        whole: then nothing counts, and the same call with a thread puts it right.
+        """`write_durably` without a thread. False when that could not be done, or not whole: then
+        nothing counts, and the same call with a thread puts it right.
         """
-        flags = os.RWF_DSYNC if durably and not self.skip_fsync else 0
+        flags = 0 if self.skip_fsync else os.RWF_DSYNC
         asked = ring.write(fd.fd, offset, buffers, flags, fd)
         if asked is None:
             return False

@@ -24,6 +24,7 @@ from core.errors import (
     ShardCorrupt,
     ShardExists,
     ShardMissing,
+    StoreError,
 )
 from storage_nodes.node import listing
 from storage_nodes.node.disk import OUT_OF_SPACE, Disk, OwnedFd, SyncFailed
@@ -142,7 +143,9 @@ class Drive:
         its writer has told its size.
         """
         if file.published and size_bytes is not None:
-            with suppress(OSError):
+            with suppress(OSError, StoreError):
+                self.check_writable()
+                self._check_current(file)
                 self.disk.trim(file.fd.fd, size_bytes)
         self._drafts.discard(file)
 

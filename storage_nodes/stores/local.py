@@ -2,8 +2,8 @@
 
 Here: what a holder of a descriptor owes (node-protocol.md §3): after each fdatasync look at the
 drive's page, the connection and `st_nlink`; report every error; never again sync what failed.
-Writes go through the process's ring, where it has one; what else blocks, through a few threads per
-drive. Either way a slow drive holds up no other.
+Durable writes go through the process's ring, where it has one; what else blocks, through a few
+threads per drive. Either way a slow drive holds up no loop.
 """
 
 import asyncio
@@ -21,6 +21,7 @@ from core.errors import (
     DriveGone,
     NodeUnreachable,
     ShardMissing,
+    StoreError,
 )
 from core.hands import Hands
 from core.ring import Ring
@@ -255,7 +256,7 @@ class LocalShardFile:
         fd = self._writable()
         in_one = self._takes_one_call(offset, buffers, sync)
         try:
-            if not (buffers and in_one == sync and await self._by_ring(fd, offset, buffers, sync)):
+            if not (in_one and sync and await self._by_ring(fd, offset, buffers)):
                 # The thread only waits for the disk: each call more would wait for the loop.
                 await self._store.writing.run(self._put, fd, offset, buffers, sync, in_one)
             if sync:
@@ -263,12 +264,10 @@ class LocalShardFile:
         except OSError as error:
             await self._failed(error)
 
-    async def _by_ring(
-        self, fd: OwnedFd, offset: int, buffers: Sequence[Buffer], durably: bool
-    ) -> bool:
+    async def _by_ring(self, fd: OwnedFd, offset: int, buffers: Sequence[Buffer]) -> bool:
         ring = self._store.ring
-        return ring is not None and await self._store.disk.write_by(
-            ring, fd, offset, buffers, durably=durably
+        return ring is not None and await self._store.disk.write_durably_by(
+            ring, fd, offset, buffers
         )
 
     def _takes_one_call(self, offset: int, buffers: Sequence[Buffer], sync: bool) -> bool:
@@ -315,8 +314,11 @@ class LocalShardFile:
         raise DriveFenced(drive=self._store.drive)
 
     def _trim(self, fd: OwnedFd, end: int) -> None:
-        """Give back room set aside and not needed. What fails here costs room, nothing else."""
-        with suppress(OSError):
+        """Give back room set aside and not needed, if the drive takes writes. What fails here costs
+        room, nothing else.
+        """
+        with suppress(OSError, StoreError):
+            self._check_drive()
             self._store.disk.trim(fd.fd, end)
 
     async def _failed(self, error: OSError) -> None:

@@ -1,14 +1,18 @@
 """A drive that takes nothing holds up neither the loop that writes to it nor another drive.
 
-A frozen file system makes every writer wait. Where loop mounts are not allowed these tests are
-skipped, and a warning says why.
+A frozen file system makes every writer wait at once; one whose device hangs, where it comes to it:
+at its journal, at a full queue. Where loop mounts are not allowed these tests are skipped, and a
+warning says why.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import Iterator
+from contextlib import ExitStack
+from itertools import pairwise
 from mmap import mmap
 from pathlib import Path
 
@@ -22,6 +26,11 @@ from tests.support.power import FileSystem
 pytestmark = pytest.mark.cluster
 
 SIZE = 64 << 10
+BLOCK = 16 << 10
+# Files written at once on a drive, and for how long it hangs.
+PACKS = 4
+PACK_SIZE = 16 << 20
+HUNG_S = 4.0
 # Longer than any turn of the loop that does not wait for a drive.
 TURN_S = 5.0
 
@@ -41,12 +50,12 @@ async def ring() -> Ring:
     return made
 
 
-def opened(path: Path, *, uncached: bool, written: bool) -> OwnedFd:
+def opened(path: Path, *, uncached: bool, written: bool = False, size: int = SIZE) -> OwnedFd:
     """A file with room set aside, as a pack is: its blocks written before, or not yet."""
     file = OwnedFd(os.open(path, os.O_RDWR | os.O_CREAT))
-    Disk().allocate(file.fd, SIZE, as_length=True)
+    Disk().allocate(file.fd, size, as_length=True)
     if written:
-        os.pwrite(file.fd, bytes(SIZE), 0)
+        os.pwrite(file.fd, bytes(size), 0)
         os.fsync(file.fd)
     if uncached:
         Disk().bypass_cache(file.fd)
@@ -55,21 +64,55 @@ def opened(path: Path, *, uncached: bool, written: bool) -> OwnedFd:
 
 @pytest.mark.parametrize("uncached", [False, True])
 @pytest.mark.parametrize("written", [False, True])
-@pytest.mark.parametrize("durably", [False, True])
-async def test_a_hung_drive_holds_up_neither_the_loop_nor_another(
-    disk: FileSystem, ring: Ring, tmp_path: Path, *, uncached: bool, written: bool, durably: bool
+async def test_a_frozen_file_system_holds_up_neither_the_loop_nor_another(
+    disk: FileSystem, ring: Ring, tmp_path: Path, *, uncached: bool, written: bool
 ) -> None:
     content = mmap(-1, SIZE)
     hung = opened(disk.root / "hung", uncached=uncached, written=written)
     well = opened(tmp_path / "well", uncached=uncached, written=written)
 
     with disk.frozen():
-        waiting = asyncio.create_task(
-            Disk().write_by(ring, hung, 0, [memoryview(content)], durably=durably)
-        )
+        waiting = asyncio.create_task(Disk().write_durably_by(ring, hung, 0, [memoryview(content)]))
         async with asyncio.timeout(TURN_S):
-            assert await Disk().write_by(ring, well, 0, [memoryview(content)], durably=durably)
+            assert await Disk().write_durably_by(ring, well, 0, [memoryview(content)])
         assert not waiting.done()
 
     assert await waiting
     ring.close()
+
+
+@pytest.mark.parametrize("kind", power.KINDS)
+@pytest.mark.parametrize("uncached", [False, True])
+async def test_a_hung_device_does_not_hold_up_the_loop(
+    ring: Ring, kind: str, *, uncached: bool
+) -> None:
+    power.need(kind)
+    with power.file_system("ext4") as outer, outer.device(kind) as disk:
+        turns = await turns_beside_writes(ring, outer, disk, uncached=uncached)
+    ring.close()
+
+    assert max(after - before for before, after in pairwise(turns)) < HUNG_S / 2
+
+
+async def turns_beside_writes(
+    ring: Ring, outer: FileSystem, disk: FileSystem, *, uncached: bool
+) -> list[float]:
+    """When the loop came round while the device hung and more and more writes to it waited."""
+    packs = [opened(disk.root / str(n), uncached=uncached, size=PACK_SIZE) for n in range(PACKS)]
+    content, turns, waiting = mmap(-1, BLOCK), list[float](), list[asyncio.Future[int]]()
+    with ExitStack() as hung:
+        freezing = asyncio.create_task(
+            asyncio.to_thread(hung.enter_context, outer.frozen()), name="freezing"
+        )
+        ends = time.monotonic() + HUNG_S
+        while time.monotonic() < ends or not freezing.done():
+            turns.append(time.monotonic())
+            offset = len(turns) * BLOCK
+            for pack in packs:
+                asked = ring.write(pack.fd, offset, [memoryview(content)], os.RWF_DSYNC, pack)
+                if asked is not None:  # the ring is full once so many wait
+                    waiting.append(asked)
+            await asyncio.sleep(0.02)
+    assert not all(each.done() for each in waiting)
+    assert set(await asyncio.gather(*waiting)) == {BLOCK}
+    return turns

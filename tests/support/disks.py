@@ -56,11 +56,11 @@ class TestDisk(Disk):
         self._meet("write_durably", self.names.get(fd, "?"))
         return super().write_durably(fd, offset, buffers)
 
-    async def write_by(
-        self, ring: Ring, fd: OwnedFd, offset: int, buffers: Buffers, *, durably: bool
+    async def write_durably_by(
+        self, ring: Ring, fd: OwnedFd, offset: int, buffers: Buffers
     ) -> bool:
-        self._meet("write_durably_by" if durably else "write_by", self.names.get(fd.fd, "?"))
-        return await super().write_by(ring, fd, offset, buffers, durably=durably)
+        self._meet("write_durably_by", self.names.get(fd.fd, "?"))
+        return await super().write_durably_by(ring, fd, offset, buffers)
 
     def allocate(self, fd: int, size_bytes: int, *, as_length: bool = False) -> None:
         self._meet("allocate", "")

@@ -38,6 +38,8 @@ KINDS = tuple(_PACKAGES)
 _SHUTDOWN = 0x8004587D
 _NO_LOG_FLUSH = 2
 _FROZEN_S = 20
+# Requests that a device takes which is meant to hang.
+_FEW = 4
 # Sparse: what it takes is what is written. mkfs.xfs wants 300 MiB.
 SIZE_BYTES = 3 << 30
 _SMALLEST_BYTES = 320 << 20
@@ -104,14 +106,33 @@ class FileSystem:
         _run("sync", "-f", str(self.root))
 
     @contextmanager
+    def device(self, kind: str) -> Iterator[FileSystem]:
+        """Another file system, whose device is a file of this one: it hangs while this is frozen.
+
+        Unlike a frozen file system, one whose device hangs takes writes until it has to wait: here
+        soon, for the device takes few at a time.
+        """
+        folder = self.root / "device"
+        folder.mkdir()
+        made = FileSystem(kind, folder, size_bytes=_SMALLEST_BYTES)
+        try:
+            made.make()
+            (name,) = made._devices()
+            Path("/sys/block", Path(name).name, "queue/nr_requests").write_text(f"{_FEW}\n")
+            yield made
+        finally:
+            made.close()
+
+    @contextmanager
     def frozen(self) -> Iterator[None]:
         """Whoever writes waits until this ends, as on a drive that hangs; or `_FROZEN_S` at most,
         thawed from outside, for a test that waits with them.
         """
         root = shlex.quote(str(self.root))
-        _run("fsfreeze", "--freeze", str(self.root))
+        # First: whoever is about to freeze it may be held up before it could start anything more.
         saviour = subprocess.Popen(["sh", "-c", f"sleep {_FROZEN_S}; fsfreeze --unfreeze {root}"])
         try:
+            _run("fsfreeze", "--freeze", str(self.root))
             yield
         finally:
             saviour.kill()
@@ -121,9 +142,11 @@ class FileSystem:
     def close(self) -> None:
         """Unmount, and give the loop device back; the image stays. Nothing is raised."""
         _forget(self.root)
-        devices = _output("losetup", "-n", "-O", "NAME", "-j", str(self._image))
-        for device in devices.split():
+        for device in self._devices():
             _output("losetup", "-d", device)
+
+    def _devices(self) -> list[str]:
+        return _output("losetup", "-n", "-O", "NAME", "-j", str(self._image)).split()
 
     def _mount(self) -> None:
         _run("mount", "-t", self.kind, "-o", "loop", str(self._image), str(self.root))
@@ -207,7 +230,8 @@ def _sweep() -> None:
         mounts = Path("/proc/self/mounts").read_text()
     except OSError:
         return
-    for line in mounts.splitlines():
+    # What was mounted last lies on what was mounted before.
+    for line in reversed(mounts.splitlines()):
         point = line.split()[1]
         found = _FOLDER.search(point)
         if found and not Path(f"/proc/{found[1]}").exists():

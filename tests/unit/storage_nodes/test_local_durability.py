@@ -89,7 +89,7 @@ async def test_what_a_ring_cannot_write_past_the_cache_a_thread_writes(
         assert await (await store.open(name)).read(0, 16) == b"headoddread-only"
 
 
-async def test_a_sync_after_an_unsynced_write_covers_both(
+async def test_only_durable_writes_go_by_ring_and_a_sync_covers_what_was_not(
     shared: RunningNode, name: ShardName, ring: Ring | None
 ) -> None:
     disk = TestDisk()
@@ -98,7 +98,7 @@ async def test_a_sync_after_an_unsynced_write_covers_both(
         await file.write(4, [bytearray(b"more")])
         await file.write(8, [bytearray(b"last")], sync=True)
 
-    assert called(disk) == ["write" if ring is None else "write_by", "write", "fdatasync"]
+    assert called(disk) == ["write", "write", "fdatasync"]
 
 
 async def test_a_draft_is_synced_whole_because_its_header_was_not(
@@ -146,13 +146,11 @@ async def test_a_failed_durable_write_fences_the_drive_at_its_node(
             await file.sync()
 
 
-async def test_a_failed_write_fences_the_drive(
-    shared: RunningNode, name: ShardName, ring: Ring | None
-) -> None:
+async def test_a_failed_write_fences_the_drive(shared: RunningNode, name: ShardName) -> None:
     disk = TestDisk()
-    async with opened(shared, 2 if ring is None else 8, disk, ring) as store:
+    async with opened(shared, 2, disk) as store:
         file = await store.create(name, purpose="shard")
-        disk.fail("write" if ring is None else "write_by", errno.EIO)
+        disk.fail("write", errno.EIO)
         with pytest.raises(DriveFenced):
             await file.write(0, [bytearray(b"bytes")])
 

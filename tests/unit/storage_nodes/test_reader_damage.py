@@ -36,11 +36,16 @@ async def test_damage_to_one_copy_is_read_around_and_told(bench: ReadBench) -> N
     assert await bench.noticed() == [(first, "corrupt")]
 
 
-async def test_a_copy_that_ends_early_is_not_damage(bench: ReadBench) -> None:
+@pytest.mark.parametrize("ends_in", ["its length", "zeros"])
+async def test_a_copy_that_ends_early_is_not_damage(bench: ReadBench, ends_in: str) -> None:
     place = await bench.packed(SMALL)
     place.state = "sealed"
     first = place.segment_id.int % 3
-    del bench.shard(place, first)[HEADER_SIZE:]
+    behind = bench.shard(place, first)
+    if ends_in == "its length":
+        del behind[HEADER_SIZE:]
+    else:
+        behind[HEADER_SIZE:] = bytes(len(behind) - HEADER_SIZE)
 
     assert await bench.segments.read(place, 0, 5000) == SMALL
     assert await bench.noticed() == []
