@@ -104,9 +104,11 @@ async def turns_beside_writes(
         freezing = asyncio.create_task(
             asyncio.to_thread(hung.enter_context, outer.frozen()), name="freezing"
         )
-        ends = time.monotonic() + HUNG_S
-        while time.monotonic() < ends or not freezing.done():
+        hangs_since = None
+        while hangs_since is None or turns[-1] < hangs_since + HUNG_S:
             turns.append(time.monotonic())
+            if hangs_since is None and freezing.done():
+                hangs_since = turns[-1]
             offset = len(turns) * BLOCK
             for pack in packs:
                 asked = ring.write(pack.fd, offset, [memoryview(content)], os.RWF_DSYNC, pack)
