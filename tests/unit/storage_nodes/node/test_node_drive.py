@@ -244,6 +244,19 @@ def test_a_failed_fsync_is_never_tried_again(on_disk: DriveOnDisk, disk: TestDis
         drive.publish(file)
 
 
+@pytest.mark.parametrize("is_fenced", [False, True])
+def test_a_closed_pack_is_cut_to_its_end_where_the_drive_takes_writes(
+    on_disk: DriveOnDisk, *, is_fenced: bool
+) -> None:
+    drive = on_disk.drive
+    file = drive.create(NAME, "pack", 1 << 20, b"head")
+    if is_fenced:
+        drive.fence.put_up(errno.EIO, "test")
+    drive.discard(file, 4)
+
+    assert (on_disk.path / NAME.path).stat().st_size == (1 << 20 if is_fenced else 4)
+
+
 def test_a_fsync_without_space_fences_too(on_disk: DriveOnDisk, disk: TestDisk) -> None:
     drive = on_disk.drive
     file = drive.create(NAME, "shard", None, b"")
