@@ -8,7 +8,6 @@ later.
 from __future__ import annotations
 
 import os
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 
@@ -17,6 +16,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from core.config import config
 from core.errors import BadFormat, ConfigurationError
+from core.files import create_durably
 
 _VERSION = b"\x01"
 _NONCE = 12
@@ -50,23 +50,7 @@ def key_file(path: Path) -> bytes:
     except FileNotFoundError:
         pass
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    fd, draft = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        os.write(fd, os.urandom(KEY_BYTES).hex().encode() + b"\n")
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    try:
-        os.link(draft, path)  # fails when another process was first: its key is the key
-    except FileExistsError:
-        pass
-    finally:
-        os.unlink(draft)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
+    create_durably(path, os.urandom(KEY_BYTES).hex() + "\n")
     return _read_key(path)
 
 

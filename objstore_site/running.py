@@ -9,11 +9,12 @@ Promise: an address given by the environment always wins.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from core import config as configuration
 from core.errors import ConfigurationError
+from core.files import replace_durably
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,14 +31,8 @@ def servers_file(home: Path) -> Path:
 
 
 def write_servers(home: Path, servers: Servers) -> None:
-    """Leave the addresses for commands; replaced atomically, readable by the owner alone."""
-    target = servers_file(home)
-    draft = target.with_suffix(".new")
-    draft.touch(mode=0o600)
-    draft.write_text(
-        json.dumps({"database_url": servers.database_url, "redis_url": servers.redis_url}) + "\n"
-    )
-    draft.replace(target)
+    """Leave the addresses for commands; replaced as a whole, readable by the owner alone."""
+    replace_durably(servers_file(home), json.dumps(asdict(servers)) + "\n")
 
 
 def forget_servers(home: Path) -> None:

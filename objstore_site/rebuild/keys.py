@@ -5,10 +5,8 @@ A home without a node key would make one for a new cluster, and refuse all its d
 
 from __future__ import annotations
 
-import json
-import os
-import secrets
 from pathlib import Path
+from uuid import UUID
 
 from core.errors import ConfigurationError
 from storage_nodes.node import keyfile
@@ -24,12 +22,5 @@ def keep_cluster(key_file: Path, cluster: str) -> str:
                 " right one in its place."
             )
         return ""
-    key_file.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"cluster": cluster, "key": secrets.token_hex(32)}) + "\n"
-    fd = os.open(key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(fd, text.encode())
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+    keyfile.create(key_file, UUID(cluster))
     return f"{key_file} was made anew for this cluster: copy it to every host with drives."

@@ -4,14 +4,13 @@ Made once on the first host and copied to the others; nothing in the database ca
 """
 
 import json
-import os
 import secrets
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import UUID, uuid4
 
 from core.errors import ConfigurationError
+from core.files import create_durably
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,30 +35,17 @@ def load(path: Path) -> NodeKey:
 
 
 def load_or_create(path: Path) -> NodeKey:
-    """The key at `path`, made durably when there is none. Of rival makers one wins."""
+    """The key at `path`, made for a new cluster when there is none."""
     if not path.exists():
-        _create(path)
+        create(path, uuid4())
     return load(path)
 
 
-def _create(path: Path) -> None:
+def create(path: Path, cluster: UUID) -> None:
+    """Make a key for that cluster durably, unless there is one. Of rival makers one wins."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    text = json.dumps({"cluster": str(uuid4()), "key": secrets.token_hex(32)}) + "\n"
-    temporary = path.with_name(f"{path.name}.{secrets.token_hex(8)}")
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        os.write(fd, text.encode())
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-    with suppress(FileExistsError):
-        os.link(temporary, path)
-    os.unlink(temporary)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    key = {"cluster": str(cluster), "key": secrets.token_hex(32)}
+    create_durably(path, json.dumps(key) + "\n")
 
 
 def _secret(text: str) -> bytes:
