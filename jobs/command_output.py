@@ -19,6 +19,9 @@ from django.db import OperationalError
 
 from core.errors import StoreError
 
+# Whom the audit trail names for what a command does.
+ACTOR = "command line"
+
 Options = Mapping[str, Any]
 Answer = Mapping[str, Any] | Sequence[Any] | str | None
 Verb = Callable[[Options], Answer]

@@ -1,4 +1,4 @@
-"""One URL as Django, Celery and the drivers each want to read it."""
+"""Addresses as those who connect want to read them: Django, Celery, the drivers, a person."""
 
 from __future__ import annotations
 
@@ -35,6 +35,11 @@ def django_database(database: Database) -> dict[str, Any]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {"connect_timeout": int(database.connect_timeout_s) or 1, **parts},
     }
+
+
+def reachable(host: str) -> str:
+    """An address to connect to, for one to listen on."""
+    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
 
 
 def celery_broker(redis: Redis) -> str:

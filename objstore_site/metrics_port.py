@@ -16,6 +16,7 @@ from types import FrameType
 
 from core import logs, metrics
 from core.config import config
+from objstore_site.addresses import reachable
 
 log = logging.getLogger(__name__)
 READY_WITHIN_S = 5
@@ -57,7 +58,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def ask_gateway() -> tuple[int, str]:
     """The gateway's `/ready`."""
-    url = f"http://{_reachable(config().s3.host)}:{config().s3.port}/ready"
+    url = f"http://{reachable(config().s3.host)}:{config().s3.port}/ready"
     try:
         with urllib.request.urlopen(url, timeout=READY_WITHIN_S) as answer:
             return answer.status, answer.read().decode()
@@ -65,11 +66,6 @@ def ask_gateway() -> tuple[int, str]:
         return refused.code, refused.read().decode(errors="replace")
     except OSError as why:
         return 503, f"The gateway does not answer: {why}\n"
-
-
-def _reachable(host: str) -> str:
-    """An address to connect to, for one to listen on."""
-    return {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, host)
 
 
 def main() -> None:

@@ -29,9 +29,11 @@ class _Audited(KeptAdmin):
 class TenantAdmin(_Audited):
     """S3 accounts."""
 
-    list_display = ("name", "account_id", "email", "suspended", "quota_bytes", "created")
+    list_display = ("name", "account_id", "email", "suspended", "created")
     list_filter = ("suspended", "created")
     search_fields = ("name", "account_id", "canonical_id", "email", "display_name")
+    # Quotas are kept for later: nothing obeys them yet.
+    exclude = ("quota_bytes", "quota_objects")
     readonly_fields = ("id", "account_id", "canonical_id", "revision", "created")
     ordering = ("name",)
 
@@ -52,11 +54,11 @@ class AccountUserAdmin(_Audited):
 class AccessKeyAdmin(_Audited):
     """Access keys, never their secrets."""
 
-    list_display = ("id", "user", "enabled", "expires_at", "last_used", "created")
+    list_display = ("id", "user", "enabled", "expires_at", "created")
     list_filter = ("enabled", "created")
     list_select_related = ("user__tenant",)
     search_fields = ("id", "user__name", "user__tenant__name")
-    readonly_fields = ("id", "user", "last_used", "revision", "created")
+    readonly_fields = ("id", "user", "revision", "created")
     ordering = ("user__tenant__name", "user__name", "created")
 
 

@@ -40,11 +40,7 @@ def add_key(
         raise ValidationError(
             "An access key id is 3 to 128 letters, digits and . _ + = @ -, nothing else."
         )
-    if not _MIN_SECRET <= len(secret) <= _MAX_SECRET or not secret.isprintable():
-        raise ValidationError(
-            f"A secret is {_MIN_SECRET} to {_MAX_SECRET} printable characters long."
-        )
-    sealed = keyring().seal(secret, key_id)
+    sealed = _sealed(secret, key_id)
     try:
         with transaction.atomic():
             AccessKey.objects.create(id=key_id, user=user, secret=sealed, expires_at=expires_at)
@@ -65,6 +61,30 @@ def issue_key(user: AccountUser, actor: str = "", *, expires_at: datetime | None
         issued = add_key(user, expires_at=expires_at)
         audit.record(actor, "key.create", issued.access_key, user=str(user))
     return issued
+
+
+def ensure(
+    user: AccountUser, actor: str = "", *, key_id: str | None = None, secret: str | None = None
+) -> Issued:
+    """The user's key of that id, made where there is none, with that secret if one is given."""
+    with transaction.atomic():
+        key = AccessKey.objects.filter(pk=key_id, user=user).first()
+        if key is None:
+            issued = add_key(user, key_id=key_id, secret=secret)
+            audit.record(actor, "key.create", issued.access_key, user=str(user))
+            return issued
+        kept = keyring().open(bytes(key.secret), key.id)
+        if secret and secret != kept:
+            key.secret = _sealed(secret, key.id)
+            key.save(update_fields=["secret"])
+            audit.record(actor, "key.replace_secret", key.id)
+    return Issued(
+        access_key=key.id,
+        secret_key=secret or kept,
+        user=user.name,
+        tenant=user.tenant.name,
+        expires_at=key.expires_at,
+    )
 
 
 def rotate(key_id: str, actor: str = "", *, now: datetime, keep_s: float = 0) -> Issued:
@@ -120,6 +140,14 @@ def list_keys(user: AccountUser | None = None, *, tenant: str | None = None) -> 
     if tenant is not None:
         found = found.filter(user__tenant__name=tenant)
     return [KeyView.of(key) for key in found]
+
+
+def _sealed(secret: str, key_id: str) -> bytes:
+    if not _MIN_SECRET <= len(secret) <= _MAX_SECRET or not secret.isprintable():
+        raise ValidationError(
+            f"A secret is {_MIN_SECRET} to {_MAX_SECRET} printable characters long."
+        )
+    return keyring().seal(secret, key_id)
 
 
 def _random(alphabet: str, length: int) -> str:

@@ -87,7 +87,6 @@ class AccessKey(models.Model):
     secret = models.BinaryField(editable=False)
     enabled = models.BooleanField(default=True)
     expires_at = models.DateTimeField(null=True, blank=True)
-    last_used = models.DateTimeField(null=True, blank=True, editable=False)
     revision = models.BigIntegerField(default=0, editable=False)
     created = models.DateTimeField(db_default=Now())
 

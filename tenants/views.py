@@ -59,7 +59,6 @@ class KeyView:
     user: str
     enabled: bool
     expires_at: datetime | None
-    last_used: datetime | None
     created: datetime
 
     @classmethod
@@ -70,7 +69,6 @@ class KeyView:
             user=key.user.name,
             enabled=key.enabled,
             expires_at=key.expires_at,
-            last_used=key.last_used,
             created=key.created,
         )
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from core.config import Config
+from core.files import replace_durably
+from objstore_site.addresses import reachable
 
 
 def endpoint(config: Config) -> str:
     """Where a client on this machine reaches the S3 port."""
-    host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(config.s3.host, config.s3.host)
-    return f"http://{host}:{config.s3.port}"
+    return f"http://{reachable(config.s3.host)}:{config.s3.port}"
 
 
 def read(file: Path) -> dict[str, str]:
@@ -26,17 +26,5 @@ def read(file: Path) -> dict[str, str]:
 
 
 def write(file: Path, values: Mapping[str, str]) -> None:
-    """Replace the file as a whole; mode 0600 from its first byte."""
-    write_text(file, json.dumps(values, indent=2))
-
-
-def write_text(file: Path, text: str) -> None:
-    """Replace a small secret file durably; mode 0600 from its first byte."""
-    draft = file.with_suffix(".new")
-    draft.unlink(missing_ok=True)
-    descriptor = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-    with os.fdopen(descriptor, "w") as out:
-        out.write(text + "\n")
-        out.flush()
-        os.fsync(out.fileno())
-    draft.replace(file)
+    """Replace the file as a whole."""
+    replace_durably(file, json.dumps(values, indent=2) + "\n")

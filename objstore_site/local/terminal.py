@@ -9,6 +9,7 @@ from pathlib import Path
 from time import monotonic
 
 from core.config import Config
+from objstore_site.addresses import reachable
 
 
 class Terminal:
@@ -39,10 +40,10 @@ class Terminal:
 objstore is ready after {self._seconds()}.
 
   S3         {endpoint}
-  console    http://{config.console.host}:{config.console.port}/admin/    user admin, password {
-                credentials["admin_password"]
-            }
-  metrics    http://{config.metrics.host}:{config.metrics.port}/metrics
+  console    http://{reachable(config.console.host)}:{
+                config.console.port
+            }/admin/    user admin, password {credentials["admin_password"]}
+  metrics    http://{reachable(config.metrics.host)}:{config.metrics.port}/metrics
   nodes      {config.cluster.nodes} zones with {config.cluster.drives} drives each, ports {first}-{
                 last
             }

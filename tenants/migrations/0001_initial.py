@@ -135,7 +135,6 @@ class Migration(migrations.Migration):
                 ("secret", models.BinaryField()),
                 ("enabled", models.BooleanField(default=True)),
                 ("expires_at", models.DateTimeField(blank=True, null=True)),
-                ("last_used", models.DateTimeField(blank=True, editable=False, null=True)),
                 ("revision", models.BigIntegerField(default=0, editable=False)),
                 (
                     "created",

@@ -1,5 +1,4 @@
 -- Any writer of these rows raises their revision and enters the journal; none can forget.
--- `last_used` is not configuration.
 SELECT configuration_table(
     'tenant', 'account_id', 'canonical_id', 'name', 'display_name', 'email', 'suspended',
     'quota_bytes', 'quota_objects');

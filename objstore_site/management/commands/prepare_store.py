@@ -13,18 +13,18 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
-from django.db import connection, transaction
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from core.config import Config, config
 from core.crypto import key_file
+from core.files import create_durably
 from objstore_site.local import credentials
 from objstore_site.local.home import Home, local_drives
 from storage_nodes import registration
 from tenants import accounts
 from tenants import credentials as keys
-from tenants.keyring import keyring
-from tenants.models import AccessKey, AccountUser, Tenant
+from tenants.models import Tenant
 
 ACTOR = "make run"
 ADMIN = "admin"
@@ -77,7 +77,7 @@ def _make_secret_key(current: Config) -> None:
     """Django's own key: sessions survive a restart."""
     file = current.console.secret_key_file
     if not file.exists():
-        credentials.write_text(file, secrets.token_urlsafe(48))
+        create_durably(file, secrets.token_urlsafe(48) + "\n")
 
 
 def _register_nodes(current: Config, address: str) -> None:
@@ -107,24 +107,8 @@ def _first_key(current: Config, known: dict[str, str]) -> tuple[str, str]:
         )
         return created.access_key, created.secret
     root = accounts.find_user(given.tenant)
-    return _existing_key(root, wanted[0], given.secret_key)
-
-
-def _existing_key(
-    root: AccountUser, access_key: str | None, secret_key: str | None
-) -> tuple[str, str]:
-    """The root's key of that id, made or given its new secret where that was asked for."""
-    found = AccessKey.objects.filter(id=access_key, user=root).first() if access_key else None
-    if found is None:
-        with transaction.atomic():
-            issued = keys.add_key(root, key_id=access_key or None, secret=secret_key or None)
-        return issued.access_key, issued.secret_key
-    secret = keyring().open(bytes(found.secret), found.id)
-    if secret_key and secret_key != secret:
-        found.secret = keyring().seal(secret_key, found.id)
-        found.save(update_fields=["secret"])
-        secret = secret_key
-    return found.id, secret
+    issued = keys.ensure(root, ACTOR, key_id=wanted[0] or None, secret=given.secret_key or None)
+    return issued.access_key, issued.secret_key
 
 
 def _admin(current: Config, known: dict[str, str]) -> str:

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError
 from django.db import transaction
 
 from core.config import config
-from jobs.command_output import Answer, NounCommand, Options
+from jobs.command_output import ACTOR, Answer, NounCommand, Options
 from storage_nodes import cluster
 from storage_nodes.cluster_text import drive_row
 from storage_nodes.models import Drive
@@ -39,7 +39,7 @@ class Command(NounCommand):
             raise CommandError("A weight is a number from 0 to 1000000.")
         with transaction.atomic():
             Drive.objects.filter(pk=drive.pk).update(weight=weight)
-            audit.record("command", "drive.weight", str(drive.pk), weight=weight)
+            audit.record(ACTOR, "drive.weight", str(drive.pk), weight=weight)
         return cluster.drive_line(_drive(str(drive.pk)))
 
     def clear_fence(self, options: Options) -> Answer:
@@ -50,7 +50,7 @@ class Command(NounCommand):
             Drive.objects.filter(pk=drive.pk, state=Drive.State.FENCED).update(
                 state=Drive.State.DRAINING if drive.draining else Drive.State.ACTIVE, reason=""
             )
-            audit.record("command", "drive.clear_fence", str(drive.pk), was=drive.reason)
+            audit.record(ACTOR, "drive.clear_fence", str(drive.pk), was=drive.reason)
         return cluster.drive_line(_drive(str(drive.pk)))
 
     def remove(self, options: Options) -> Answer:
@@ -62,7 +62,7 @@ class Command(NounCommand):
                 raise CommandError(
                     f"Only a drive that is gone can be removed; this one is {drive.state}."
                 )
-            audit.record("command", "drive.remove", str(drive.pk), path=drive.path)
+            audit.record(ACTOR, "drive.remove", str(drive.pk), path=drive.path)
         return cluster.drive_line(_drive(str(drive.pk)))
 
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 
 from core import clock
-from jobs.command_output import Answer, NounCommand, Options
+from jobs.command_output import ACTOR, Answer, NounCommand, Options
 from tenants import accounts, credentials
 from tenants.views import Issued, KeyView
-
-ACTOR = "command line"
 
 
 class Command(NounCommand):
@@ -83,6 +81,5 @@ def _shown(key: KeyView) -> dict[str, object]:
         "user": key.user,
         "enabled": key.enabled,
         "expires_at": key.expires_at,
-        "last_used": key.last_used,
         "created": key.created,
     }

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from jobs.command_output import Answer, NounCommand, Options
+from jobs.command_output import ACTOR, Answer, NounCommand, Options
 from tenants import accounts
-
-ACTOR = "command line"
 
 
 class Command(NounCommand):

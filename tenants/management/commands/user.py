@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from jobs.command_output import Answer, NounCommand, Options
+from jobs.command_output import ACTOR, Answer, NounCommand, Options
 from tenants import accounts
 from tenants.access import GRANTS
-
-ACTOR = "command line"
 
 
 class Command(NounCommand):

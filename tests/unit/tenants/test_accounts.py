@@ -167,15 +167,6 @@ def test_any_change_of_configuration_raises_its_revision():
     assert revision(Tenant, made.tenant.id) > before > 0
 
 
-def test_noting_that_a_key_was_used_does_not_raise_its_revision():
-    made = accounts.create_tenant("acme")
-    before = revision(AccessKey, made.access_key)
-
-    AccessKey.objects.filter(pk=made.access_key).update(last_used=clock.now())
-
-    assert revision(AccessKey, made.access_key) == before
-
-
 def test_a_key_made_anew_never_repeats_a_revision():
     made = accounts.create_tenant("acme", access_key="mykey")
     before = revision(AccessKey, "mykey")
@@ -213,3 +204,28 @@ def test_management_actions_are_audited():
         ("someone", "tenant.create"),
         ("someone", "tenant.suspend"),
     ]
+
+
+def test_a_key_is_ensured_once_and_given_a_new_secret_only_where_one_is_asked_for():
+    root = accounts.find_user(accounts.create_tenant("acme").tenant.name)
+
+    made = credentials.ensure(root, "me", key_id="mykey", secret="first-secret")
+    again = credentials.ensure(root, "me", key_id="mykey")
+    changed = credentials.ensure(root, "me", key_id="mykey", secret="second-secret")
+
+    assert (made.secret_key, again.secret_key) == ("first-secret", "first-secret")
+    assert changed.secret_key == "second-secret"
+    kept = AccessKey.objects.get(pk="mykey")
+    assert keyring().open(bytes(kept.secret), kept.id) == "second-secret"
+    told = Audit.objects.filter(actor="me", subject="mykey").order_by("id")
+    assert [entry.action for entry in told] == ["key.create", "key.replace_secret"]
+
+
+def test_a_key_of_somebody_else_is_not_given_away():
+    accounts.create_tenant("acme", access_key="mykey")
+    other = accounts.find_user(accounts.create_tenant("other").tenant.name)
+
+    with pytest.raises(EntityAlreadyExists):
+        credentials.ensure(other, key_id="mykey", secret="other-secret")
+
+    assert credentials.find_key("mykey").user.tenant.name == "acme"
