@@ -40,7 +40,6 @@ class Segment(models.Model):
     owner = models.TextField(null=True, blank=True, help_text="The process that appends to it")
     lease_until = models.DateTimeField(null=True, blank=True)
     size = models.BigIntegerField(db_default=0, help_text="Address space in use, in bytes")
-    live_bytes = models.BigIntegerField(db_default=0, help_text="Estimate; only picks candidates")
     drives = ArrayField(models.IntegerField(), help_text="Drive of each shard by index; 0: none")
     confirmed = ArrayField(
         models.BigIntegerField(), null=True, blank=True, help_text="Durable bytes of each copy"
@@ -61,9 +60,7 @@ class Segment(models.Model):
                 condition=Q(state__in=["open", "writing", "sealed", "stored", "dead"]),
             ),
             models.CheckConstraint(name="segment_epoch", condition=Q(epoch__gte=1)),
-            models.CheckConstraint(
-                name="segment_sizes", condition=Q(size__gte=0) & Q(live_bytes__gte=0)
-            ),
+            models.CheckConstraint(name="segment_sizes", condition=Q(size__gte=0)),
             models.CheckConstraint(name="segment_placed", condition=Q(drives__len__gte=1)),
             models.CheckConstraint(
                 name="segment_confirmed",

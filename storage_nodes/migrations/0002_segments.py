@@ -94,12 +94,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "live_bytes",
-                    models.BigIntegerField(
-                        db_default=0, help_text="Estimate; only picks candidates"
-                    ),
-                ),
-                (
                     "drives",
                     django.contrib.postgres.fields.ArrayField(
                         base_field=models.IntegerField(),
@@ -155,8 +149,7 @@ class Migration(migrations.Migration):
                         condition=models.Q(("epoch__gte", 1)), name="segment_epoch"
                     ),
                     models.CheckConstraint(
-                        condition=models.Q(("size__gte", 0), ("live_bytes__gte", 0)),
-                        name="segment_sizes",
+                        condition=models.Q(("size__gte", 0)), name="segment_sizes"
                     ),
                     models.CheckConstraint(
                         condition=models.Q(("drives__len__gte", 1)), name="segment_placed"

@@ -203,7 +203,7 @@ DECLARE
     it segment%ROWTYPE;
 BEGIN
     UPDATE segment SET
-        state = 'dead', owner = NULL, lease_until = NULL, live_bytes = 0, changed = now()
+        state = 'dead', owner = NULL, lease_until = NULL, changed = now()
     WHERE id = the_id RETURNING * INTO it;
     PERFORM retire(it.id, it.epoch, it.drives, it.layout, grace);
     DELETE FROM segment_shard WHERE segment_id = the_id;

@@ -57,7 +57,7 @@ BEGIN
     LOOP
         UPDATE segment SET
             state = CASE WHEN it.layout = 'coded' THEN 'stored' ELSE 'sealed' END,
-            live_bytes = size, owner = NULL, lease_until = NULL, sealed_at = now(), changed = now()
+            owner = NULL, lease_until = NULL, sealed_at = now(), changed = now()
         WHERE id = it.id;
         PERFORM segment_owe_missing(it.id, it.epoch, it.drives, 0);
         IF it.layout = 'replicated' AND it.storage_policy LIKE 'ec-%' THEN

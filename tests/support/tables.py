@@ -10,13 +10,12 @@ import psycopg
 
 # What is observed, estimated or made up anew; everything else comes back as it was.
 NOT_COMPARED = {
-    "access_key": {"last_used"},
     "node": {"state", "last_seen", "host"},
     "drive": {
         *("state", "reason", "size_bytes", "free_bytes", "device", "gone_since", "last_seen"),
         "path",
     },
-    "segment": {"lease_until", "live_bytes", "changed", "sealed_at"},
+    "segment": {"lease_until", "changed", "sealed_at"},
     "extent": {"id"},
     "usage": {"folded_at"},
 }

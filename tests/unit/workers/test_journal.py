@@ -214,7 +214,7 @@ def test_places_and_segments_enter_the_journal_when_they_change(database: str) -
         " '{1,2,3}', '{0,0,0}')"
     )
     queries.changed(segment)
-    queries.changed("UPDATE segment SET lease_until = now() + interval '1 hour', live_bytes = 9")
+    queries.changed("UPDATE segment SET lease_until = now() + interval '1 hour'")
     queries.changed("UPDATE segment SET confirmed = '{1,1,1}', size = 1")
     queries.changed("DELETE FROM segment")
 
