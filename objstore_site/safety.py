@@ -17,6 +17,8 @@ DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
 ORM_CONNECTIONS = 2
 # A Celery child: its ORM connection, its lanes, its lease renewal.
 WORKER_CONNECTIONS = 6
+# Processes of the worker that only writes the journal: two, so that a snapshot is in nobody's way.
+JOURNAL_WORKERS = 2
 # Celery's parent (watchdog), dispatcher with its health loop, beat, an operator's commands.
 OTHER_CONNECTIONS = 12
 CONSOLE_CONNECTIONS = 4
@@ -35,7 +37,7 @@ def connections_needed(config: Config) -> int:
     return (
         config.s3.workers * per_gateway
         + config.console.workers * CONSOLE_CONNECTIONS
-        + config.jobs.workers * WORKER_CONNECTIONS
+        + (config.jobs.workers + JOURNAL_WORKERS) * WORKER_CONNECTIONS
         + OTHER_CONNECTIONS
     )
 

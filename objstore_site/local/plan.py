@@ -13,18 +13,19 @@ from objstore_site.local.child import Child
 from objstore_site.local.home import Home
 from objstore_site.local.marks import MARK
 from objstore_site.running import Servers
+from objstore_site.safety import JOURNAL_WORKERS
 
 REPOSITORY = Path(__file__).resolve().parent.parent.parent
-# glibc keeps freed memory in an arena per thread; large bodies would make a gateway grow without
-# end.
+# glibc keeps freed memory in an arena per thread, and what large bodies leave there makes a process
+# grow without end. Gateways and workers, which need their buffers again at once, then keep more of
+# it themselves (core/malloc.py). The image and the units say the same.
 MALLOC = {
     "MALLOC_ARENA_MAX": "2",
     "MALLOC_MMAP_THRESHOLD_": "262144",
     "MALLOC_TRIM_THRESHOLD_": "1048576",
 }
-# The journal is seconds behind at most, whatever the other jobs are at; two processes, so that a
-# snapshot is in nobody's way.
-JOURNAL = ["worker", "--queues", "journal", "--concurrency", "2"]
+# The journal is seconds behind at most, whatever the other jobs are at.
+JOURNAL = ["worker", "--queues", "journal", "--concurrency", str(JOURNAL_WORKERS)]
 # Doors first, so that nothing new arrives; nodes last, since everybody else hands work over to
 # them.
 DOORS, WORK, NODES = 1, 2, 3

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 
 import pytest
 import yaml
 
 from core.config import settings
+from objstore_site.local import plan
 from objstore_site.serve import ROLES
 from tests.support.repository import PACKAGES, REPOSITORY
 
 COMPOSE = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+UNITS = REPOSITORY / "deploy" / "systemd"
 OURS = [name for name in COMPOSE["services"] if name not in ("postgres", "redis")]
 
 
@@ -54,6 +57,23 @@ def test_the_image_holds_every_package() -> None:
     assert set(copied) == present
 
 
-def test_the_units_start_roles() -> None:
-    for unit in (REPOSITORY / "deploy" / "systemd").glob("*.service"):
-        assert "-m objstore_site.serve" in unit.read_text()
+def test_the_units_the_readme_enables_start_every_role_and_the_journal_apart() -> None:
+    readme = (REPOSITORY / "deploy" / "README.md").read_text()
+    started = []
+    for unit, instance in re.findall(r"(objstore[\w-]*@)(\w+)", readme):
+        text = (UNITS / f"{unit}.service").read_text()
+        command = re.search(r"^ExecStart=.* -m objstore_site\.serve (.*)$", text, re.M)
+        assert command is not None
+        started.append(command[1].replace("%i", instance).split())
+
+    assert {command[0] for command in started} == set(ROLES)
+    assert plan.JOURNAL in started
+
+
+@pytest.mark.parametrize(
+    "file", ["Dockerfile", *(f"deploy/systemd/{unit}" for unit in sorted(os.listdir(UNITS)))]
+)
+def test_every_way_to_start_sets_the_allocator_alike(file: str) -> None:
+    told = dict(re.findall(r"(MALLOC_\w+)=(\d+)", (REPOSITORY / file).read_text()))
+
+    assert told == plan.MALLOC
