@@ -5,7 +5,7 @@ name of section and field (`OBJSTORE_S3_PORT`), or the one given. `docs/configur
 generated from here.
 
 Promise: an unknown `OBJSTORE_*` variable or a value that cannot be used refuses the start, all
-problems in one message. What operators change at run time (weights, quotas, pauses) are rows, not
+problems in one message. What operators change at run time (weights, pauses) are rows, not
 configuration.
 """
 
@@ -55,7 +55,7 @@ class Database:
 
 @dataclass(frozen=True, kw_only=True)
 class Redis:
-    """Redis: delivery of job ids, rate-limit buckets; nothing that may not be lost."""
+    """Redis: delivery of job ids; nothing that may not be lost."""
     url: str = setting("", "Redis to use; empty: `make run` starts one of its own under the home.", env="REDIS_URL")
 
 

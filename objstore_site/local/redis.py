@@ -1,6 +1,4 @@
-"""An embedded Redis on a Unix socket: delivery of job ids and rate-limit buckets, nothing that
-may not be lost.
-"""
+"""An embedded Redis on a Unix socket: delivery of job ids, nothing that may not be lost."""
 
 from __future__ import annotations
 
