@@ -1,7 +1,7 @@
 """Zones, nodes, drives and segments in Django admin.
 
 Rows are made by registration and by the store itself; an operator edits a zone's name and a drive's
-weight and draining here. Everything else is observed.
+weight here. Everything else is observed.
 """
 
 from typing import Any

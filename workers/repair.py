@@ -1,8 +1,7 @@
 """Puts lost shards of a segment back, on other drives where that is possible.
 
-Owed for a segment by a read that met damage, by a write that fell short, and for a whole drive
-(`drive:N`) that is gone: then one repair is owed for each of its segments, the least redundant
-first.
+Owed for a segment by a read that met damage, by a write that fell short, and by the health loop
+for every segment of a drive that is gone, the least redundant first.
 
 A shard is written before any row names it, under an intent that `collect` would clean up after;
 the row changes by compare-and-set. What was on the old drive is retired, never overwritten.

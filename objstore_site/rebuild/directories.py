@@ -1,10 +1,10 @@
-"""Drives as directories: owned for the length of a rebuild, read, never changed.
+"""Drives as directories: owned for the length of a rebuild, their files read, never changed.
 
 Here: which directories are drives of one cluster, what files they hold, whether those are whole,
-and hard links into quarantine. Not here: what the files mean to the database.
+hard links into quarantine and out of the trash. Not here: what the files mean to the database.
 
-The lock of each drive is held: no node daemon serves it meanwhile. The only names ever made are in
-`quarantine/`; nothing is removed.
+The lock of each drive is held: no node daemon serves it meanwhile. Names are made in `quarantine/`,
+and under `shards/` for what is taken back from the trash; no name is removed.
 """
 
 from __future__ import annotations
