@@ -48,7 +48,7 @@ SELECT jsonb_build_object(
 FROM bucket b JOIN tenant t ON t.id = b.tenant_id,
      access_key k JOIN account_user u ON u.id = k.user_id
 """
-COMMIT = "SELECT * FROM commit_versions(%s::jsonb, %s, '{1}', '{open}', '{}', false)"
+COMMIT = "SELECT * FROM commit_versions(%s::jsonb, %s, '{1}', '{open}', '{}', '{}', false)"
 LOOK_UPS = {"revisions": "look_revisions", "current": "look_current", "any": "look_up"}
 
 

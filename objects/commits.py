@@ -52,16 +52,20 @@ _TOO_LATE = frozenset({"55P03", "57014"})
 # A deadlock, a serialization failure.
 _RIVALS = frozenset({"40P01", "40001"})
 
-_COMMIT = b"SELECT * FROM commit_versions($1, $2, $3, $4, $5, $6)"
+_COMMIT = b"SELECT * FROM commit_versions($1, $2, $3, $4, $5, $6, $7)"
 _COMMIT_IN_STEPS = (
     b"SELECT * FROM commit_versions(%s::jsonb, %s::uuid[], %s::int[], %s::text[], %s::uuid[],"
-    b" %s::bool)"
+    b" %s::int[], %s::bool)"
 )
 _SETTLE = "SELECT * FROM settle(%s::uuid, %s, %s::uuid, %s)"
 
 
 class Row:
-    """One change of one key, or of one upload."""
+    """One change of one key, or of one upload.
+
+    `fresh`: what this row's bytes were just written as; `shared`: segments whose bytes it refers to
+    once more, with the layout epoch they were found under.
+    """
 
     __slots__ = ("body", "conditions", "decision", "fresh", "key", "kind", "repeated", "shared")
 
@@ -74,7 +78,7 @@ class Row:
         *,
         conditions: dict[str, Any] | None = None,
         fresh: list[Stored] | None = None,
-        shared: list[UUID] | None = None,
+        shared: dict[UUID, int] | None = None,
     ) -> None:
         self.kind = kind
         self.decision = found.decision
@@ -226,7 +230,7 @@ def _parameters(rows: list[Row], *, admits: bool, waits: bool) -> list[bytes]:
     listed: list[dict[str, Any]] = []
     seen: set[tuple[UUID, str]] = set()
     fresh: dict[UUID, Stored] = {}
-    shared: set[UUID] = set()
+    shared: set[tuple[UUID, int]] = set()
     items = []
     bodies = []
     for row in rows:
@@ -249,7 +253,7 @@ def _parameters(rows: list[Row], *, admits: bool, waits: bool) -> list[bytes]:
             if admits:
                 fresh.update((stored.segment_id, stored) for stored in row.fresh)
         if row.shared:
-            shared.update(row.shared)
+            shared.update(row.shared.items())
         items.append(item)
         bodies.append(row.body)
     return [
@@ -257,7 +261,8 @@ def _parameters(rows: list[Row], *, admits: bool, waits: bool) -> list[bytes]:
         _array(segment.hex for segment in fresh),
         _array(str(stored.epoch) for stored in fresh.values()),
         _array(stored.kind for stored in fresh.values()),
-        _array(segment.hex for segment in shared),
+        _array(segment.hex for segment, _ in shared),
+        _array(str(epoch) for _, epoch in shared),
         b"t" if waits else b"f",
     ]
 

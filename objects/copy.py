@@ -167,10 +167,10 @@ async def _commit_shared(
 ) -> Outcome:
     """Commit a row over the source's own bytes; look where they are again while they are moved."""
     for _ in range(_ATTEMPTS):
-        whole = await _extents(store, version)
+        whole, epochs = await _extents(store, version)
         shared = extents.cut(whole, start, stop)
         row.body["extents"] = shared
-        row.shared = _segments(shared)
+        row.shared = {one[0]: epochs[one[0]] for one in shared}
         outcome = await store.commit(row, target)
         if outcome.outcome == "done":
             return outcome
@@ -179,19 +179,21 @@ async def _commit_shared(
     raise SlowDown()
 
 
-async def _extents(store: Store, version: VersionView) -> list[extents.ExtentRow]:
-    found = await queries.extents_of(store.lanes, version.id)
+async def _extents(
+    store: Store, version: VersionView
+) -> tuple[list[extents.ExtentRow], dict[UUID, int]]:
+    """Where the bytes are, and the epoch of each segment's layout that has them.
+
+    A later layout holds only what was still named when it was written: the commit refuses it.
+    """
+    found, epochs = await queries.extents_of(store.lanes, version.id)
     if sum(row[4] for row in found) == version.size:
-        return found
+        return found, epochs
     # The source was deleted since: its bytes may still be where they were then.
     return [
         (one.segment_id, one.offset, one.record_size, one.skip, one.length)
         for one in version.locations
-    ]
-
-
-def _segments(rows: list[extents.ExtentRow]) -> list[UUID]:
-    return list(dict.fromkeys(row[0] for row in rows))
+    ], {one.segment_id: one.epoch for one in version.locations}
 
 
 async def _digests(

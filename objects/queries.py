@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from core.database import MISC, Lanes
+from objects.extents import ExtentRow
 
 _UPLOAD = """
 SELECT id, bucket_id, key, initiated, headers, metadata, tags, acl, storage_class, storage_policy,
@@ -26,7 +27,8 @@ _COMPLETED = """
 SELECT id, etag, checksums, last_modified, is_null FROM version WHERE id = %s
 """
 _SOURCE = """
-SELECT e.segment_id, e."offset", e.record_size, e.skip, e.length FROM extent e
+SELECT e.segment_id, e."offset", e.record_size, e.skip, e.length, s.epoch
+FROM extent e JOIN segment s ON s.id = e.segment_id
 WHERE e.version_id = %s ORDER BY e.position
 """
 
@@ -88,9 +90,8 @@ async def completed_version(lanes: Lanes, version_id: UUID) -> tuple[Any, ...] |
     return await lanes.fetch_one(MISC, _COMPLETED, (version_id,))
 
 
-async def extents_of(
-    lanes: Lanes, version_id: UUID
-) -> list[tuple[UUID, int, int | None, int, int]]:
-    """segment, offset, record_size, skip, length of each extent in order."""
+async def extents_of(lanes: Lanes, version_id: UUID) -> tuple[list[ExtentRow], dict[UUID, int]]:
+    """The extents of a version in order, and the layout epoch of each segment they name."""
     rows = await lanes.fetch(MISC, _SOURCE, (version_id,))
-    return [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+    extents = [(row[0], row[1], row[2], row[3], row[4]) for row in rows]
+    return extents, {row[0]: row[5] for row in rows}

@@ -75,18 +75,20 @@ def swap_encoded(
     drives: Sequence[int],
     cell_size: int,
     size: int,
+    records: Sequence[Record],
     grace_s: float,
 ) -> bool:
-    """The coded layout of [0, size) takes the place of the copies in `row`."""
+    """The coded layout of [0, size), with these records, takes the place of the copies in `row`."""
     with transaction.atomic():
         swapped = _true(
-            "SELECT swap_encoded(%s, %s, %s, %s, %s, %s, make_interval(secs => %s))",
+            "SELECT swap_encoded(%s, %s, %s, %s, %s, %s, %s::bigint[], make_interval(secs => %s))",
             row.id,
             row.epoch,
             epoch,
             list(drives),
             cell_size,
             size,
+            [position for position, _ in records],
             grace_s,
         )
         SWAPPING.hit()

@@ -103,6 +103,7 @@ def _code(
             drives=drives,
             cell_size=cell_size,
             size=source.size,
+            records=source.records,
             grace_s=config().jobs.grace_s,
         )
     finally:

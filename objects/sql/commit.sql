@@ -6,8 +6,8 @@
 --         "bodies": [{bucket_id, key, ...}, ...]}
 -- A row's body stands under its number; what is in it depends on the kind (versions.sql, uploads.sql).
 -- `repeated`: an earlier row of the batch has the same key. `stored`: the segments this row's own upload
--- wrote, complete with the row. fresh, epochs, kinds: segments that hold newly appended bytes; shared:
--- segments whose bytes are referred to once more.
+-- wrote, complete with the row. fresh, epochs, kinds: segments that hold newly appended bytes; shared,
+-- shared_epochs: segments whose bytes are referred to once more, and the layout they were found in.
 --
 -- VOLATILE under READ COMMITTED: every statement inside sees what was committed before it began, so the
 -- judging after the locks sees the last holder's work. Lock order: keys, buckets, segments.
@@ -60,9 +60,11 @@ CREATE FUNCTION row_locks(kind text, body jsonb) RETURNS bigint[] LANGUAGE sql I
     END
 $$;
 
--- Which segments refuse: fresh bytes in one that is closed, a reference to one that is dead.
-CREATE FUNCTION refused_segments(fresh uuid[], epochs integer[], kinds text[], shared uuid[])
-RETURNS text[] LANGUAGE plpgsql AS $$
+-- Which segments refuse: fresh bytes in one that is closed, a reference to one that is dead or has another
+-- layout by now.
+CREATE FUNCTION refused_segments(
+    fresh uuid[], epochs integer[], kinds text[], shared uuid[], shared_epochs integer[]
+) RETURNS text[] LANGUAGE plpgsql AS $$
 DECLARE
     answers boolean[];
     refused text[] := '{}';
@@ -76,7 +78,7 @@ BEGIN
         END LOOP;
     END IF;
     IF shared <> '{}' THEN
-        answers := segments_referable(shared);
+        answers := segments_referable(shared, shared_epochs);
         FOR i IN 1 .. cardinality(shared) LOOP
             IF answers[i] IS NOT TRUE THEN
                 refused := refused || shared[i]::text;
@@ -137,7 +139,8 @@ $$;
 -- are one statement, which the rest of the rows follow in a loop. Starting a statement costs as much as two
 -- rows, and an aggregate in it as much as a row, so there are few and none.
 CREATE FUNCTION commit_versions(
-    batch jsonb, fresh uuid[], epochs integer[], kinds text[], shared uuid[], wait boolean
+    batch jsonb, fresh uuid[], epochs integer[], kinds text[], shared uuid[], shared_epochs integer[],
+    wait boolean
 ) RETURNS SETOF commit_outcome LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
     items jsonb := batch -> 'rows';
@@ -208,7 +211,7 @@ BEGIN
     END LOOP;
 
     -- Segments.
-    refused := refused_segments(fresh, epochs, kinds, shared);
+    refused := refused_segments(fresh, epochs, kinds, shared, shared_epochs);
 
     -- New keys.
     moment := date_trunc('second', clock_timestamp());

@@ -28,16 +28,21 @@ BEGIN
 END
 $$;
 
--- segments_referable: may extents that name these segments be added (Complete, copy)?
-CREATE FUNCTION segments_referable(ids uuid[])
+-- segments_referable: may extents that name these segments be added (Complete, copy)? Given epochs, only
+-- while each has the layout of that epoch: a later one holds what extents named when it was written, and a
+-- caller that does not hold an extent of the segment (copy) cannot know whether its bytes were among that.
+CREATE FUNCTION segments_referable(ids uuid[], epochs integer[] DEFAULT NULL)
 RETURNS boolean[] LANGUAGE plpgsql AS $$
 DECLARE
     answer boolean[];
 BEGIN
     PERFORM 1 FROM segment s WHERE s.id = ANY (ids) ORDER BY s.id FOR SHARE;
-    SELECT array_agg(coalesce(s.state IN ('open', 'sealed', 'stored'), false) ORDER BY asked.at)
+    SELECT array_agg(
+               coalesce(s.state IN ('open', 'sealed', 'stored'), false)
+               AND s.epoch = coalesce(asked.epoch, s.epoch)
+               ORDER BY asked.at)
       INTO answer
-      FROM unnest(ids) WITH ORDINALITY AS asked (id, at)
+      FROM unnest(ids, epochs) WITH ORDINALITY AS asked (id, epoch, at)
       LEFT JOIN segment s ON s.id = asked.id;
     RETURN coalesce(answer, '{}');
 END

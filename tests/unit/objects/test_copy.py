@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 
 from core import checksums
+from core.errors import SlowDown
 from core.names import new_id
 from core.ranges import ByteRange
 from objects import copy, multipart, tagging
@@ -120,6 +121,32 @@ async def test_bytes_on_their_way_to_the_trash_are_not_shared(space: Namespace) 
     with pytest.raises(Exception, match="reduce your request rate"):
         await copy.copy(space.store, source, target, "b", Draft())
     assert await space.get("b") is None
+
+
+async def test_a_deleted_source_is_not_shared_from_a_layout_written_since(space: Namespace) -> None:
+    """Nothing named its bytes when that layout was written: they need not be in it."""
+    await space.put("a", b"hello")
+    source, target = await space.look("a"), await space.look(want=NONE)
+    await space.delete("a")
+    assert source.version is not None
+    segment = source.version.locations[0].segment_id
+    await space.sql("UPDATE segment SET epoch = epoch + 1 WHERE id = %s", segment)
+
+    with pytest.raises(SlowDown):
+        await copy.copy(space.store, source, target, "b", Draft())
+    assert await space.get("b") is None
+
+
+async def test_a_source_that_is_there_is_shared_from_its_new_layout(space: Namespace) -> None:
+    await space.put("a", b"hello")
+    source, target = await space.look("a"), await space.look(want=NONE)
+    assert source.version is not None
+    segment = source.version.locations[0].segment_id
+    await space.sql("UPDATE segment SET epoch = epoch + 1 WHERE id = %s", segment)
+
+    await copy.copy(space.store, source, target, "b", Draft())
+
+    assert [one[0] for one in await segments_of(space, "b")] == [segment]
 
 
 async def test_a_range_becomes_a_part(space: Namespace) -> None:

@@ -238,7 +238,7 @@ def test_a_commit_touches_only_its_key(large: Bucket) -> None:
     )
 
     scanned, touched, rows = large.cost(
-        "SELECT * FROM commit_versions(%s, '{}', '{}', '{}', '{}', false)", batch
+        "SELECT * FROM commit_versions(%s, '{}', '{}', '{}', '{}', '{}', false)", batch
     )
 
     assert rows[0][0] == "done"

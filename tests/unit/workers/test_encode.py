@@ -90,11 +90,13 @@ def test_a_lost_attempt_leaves_the_copies_and_its_files_are_collected(drives, po
     assert {v: payload_of(drives, v) for v in pack.payloads} == pack.payloads
 
 
-def test_an_extent_that_came_to_name_a_later_record_stops_the_swap(drives):
+@pytest.mark.parametrize("which", [0, -1], ids=["the first", "the last"])
+def test_an_extent_that_came_to_name_a_record_that_was_not_coded_stops_the_swap(drives, which):
     pack = big(drives)
-    last = list(pack.payloads)[-1]
-    _, offset, length = located(last)
-    forget(last)
+    named = list(pack.payloads)[which]
+    _, offset, length = located(named)
+    forget(named)
+    coded = rewrite.named(pack.id).records
     failpoints.arm("encode.verified=raise")
     with pytest.raises(FailpointRaised):
         perform(encode.encode, pack.id)
@@ -104,7 +106,7 @@ def test_an_extent_that_came_to_name_a_later_record_stops_the_swap(drives):
     ask(
         'INSERT INTO extent (version_id, position, segment_id, "offset", record_size, skip, length)'
         " VALUES (%s, 0, %s, %s, %s, 0, %s) RETURNING id",
-        last,
+        named,
         pack.id,
         offset,
         length,
@@ -112,7 +114,13 @@ def test_an_extent_that_came_to_name_a_later_record_stops_the_swap(drives):
     )
 
     swapped = rewrite.swap_encoded(
-        row, epoch=epoch, drives=list(range(1, 10)), cell_size=65536, size=offset, grace_s=0
+        row,
+        epoch=epoch,
+        drives=list(range(1, 10)),
+        cell_size=65536,
+        size=row.size,
+        records=coded,
+        grace_s=0,
     )
 
     assert not swapped
