@@ -13,8 +13,10 @@ from typing import Protocol
 from uuid import UUID
 
 from core import checksums
-from core.errors import BadDigest, EntityTooSmall, InvalidPart, InvalidPartOrder
+from core.errors import BadDigest, EntityTooLarge, EntityTooSmall, InvalidPart, InvalidPartOrder
 from objects.queries import Part, Upload
+
+MAX_OBJECT_BYTES = 5 << 40
 
 
 class ListedPart(Protocol):
@@ -63,9 +65,12 @@ def assemble(
                 part_number=part.number,
                 e_tag=part.etag,
             )
+    size = sum(part.size for part in chosen)
+    if size > MAX_OBJECT_BYTES:
+        raise EntityTooLarge(proposed_size=size, max_size_allowed=MAX_OBJECT_BYTES)
     algorithm = _algorithm(upload, chosen)
     return Assembled(
-        size=sum(part.size for part in chosen),
+        size=size,
         etag=checksums.multipart_etag([part.etag for part in chosen]),
         checksum=_checksum(upload, chosen, algorithm),
         parts=[

@@ -1,7 +1,7 @@
 """The aws-chunked framing of request bodies: signed, unsigned, with and without trailer.
 
 Here: an incremental decoder that verifies as it goes, and the body that reads through it.
-Not here: which framing a request uses (s3.intake), comparing the trailer's checksum with the
+Not here: which framing a request uses (s3.framing), comparing the trailer's checksum with the
 bytes (objects).
 
 Promise: when the end is reported, every chunk signature, the zero chunk, the decoded length, the

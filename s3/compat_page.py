@@ -18,7 +18,10 @@ CHOICES = """## Where S3 leaves a choice
 - Creating one's own bucket again is 200 and changes nothing; `409 BucketAlreadyOwnedByYou` when the
   request carries another ACL or ownership than the bucket has.
 - A query name S3 does not know is `501 NotImplemented`, whatever its value, so that a request never
-  does something else than it says. Names beginning with `x-` are ignored.
+  does something else than it says. Names beginning with `x-` choose nothing; of a presigned URL's,
+  `x-amz-meta-*`, `x-amz-acl`, `x-amz-storage-class` and `x-amz-website-redirect-location` count as
+  headers, which is where aws-sdk-js puts them.
+- A host `NAME.domain` whose name no bucket may have is `400 InvalidBucketName`.
 - Canned ACLs are checked, kept and shown, but give nobody else access; grants by header or document
   that are no canned ACL are `501 NotImplemented`. With `BucketOwnerEnforced` lists are refused.
 - `If-None-Match` with an entity tag on a write is honoured. A conditional delete of a key that does
@@ -36,6 +39,7 @@ CHOICES = """## Where S3 leaves a choice
   was signed for it (`400 XAmzContentSHA256Mismatch`); a larger one is not looked at.
 - The end of a range may have any number of digits: what is beyond the object ends with it.
 - An empty continuation token is none. `X-Amz-Expires` out of its bounds is 403.
+- In `x-amz-copy-source` a bare `+` is a space; in a path it is a plus sign.
 - A copy shares the bytes of its source where both have the same storage policy: the ETag stays,
   also that of a multipart object.
 - Server-side encryption headers are `501 NotImplemented`; object lock headers are

@@ -71,7 +71,7 @@ def described(version: VersionView, bucket: BucketView) -> list[Header]:
 
 
 def checksum_headers(version: VersionView, part: ByteRange | None) -> list[Header]:
-    """Return the checksum of what is sent, and its type: of the whole, or of exactly one part.
+    """Return the checksum of what is sent, and its type: of exactly one part, or the whole.
 
     Any other range has no checksum that is known.
     """
@@ -79,8 +79,9 @@ def checksum_headers(version: VersionView, part: ByteRange | None) -> list[Heade
     if not checksum:
         return []
     value: str | None = checksum["value"]
-    if part is not None and (version.parts or len(part) != version.size):
-        value = _part_checksum(version, part)
+    if part is not None:
+        whole = value if len(part) == version.size else None
+        value = _part_checksum(version, part) or whole
     if value is None:
         return []
     return [

@@ -2,7 +2,7 @@
 
 Here: which form of signature a request uses, what it must contain, whether it holds; then the
 bucket's existence, its expected owner and the right to the operation. Not here: the arithmetic of
-signatures (core.sigv4), policies (tenants.access), bodies (s3.intake).
+signatures (core.sigv4), policies (tenants.access), bodies (s3.framing).
 
 Order of checks: form and clock, the key, the signature, the bucket, the expected owner, the right.
 What was decided can be decided again at commit: `found.check`.
@@ -31,6 +31,7 @@ from core.errors import (
     StoreError,
 )
 from objects.found import DATA, HEAD, NONE, Found, Question
+from s3 import hoisted
 from s3.operations import Operation
 from s3.wire import Call
 from tenants import access
@@ -91,19 +92,23 @@ class Gate:
         except StoreError:
             metrics.auth_failure.add()
             raise
-        found = await store.look(
-            Question(
-                claim.access_key if claim is not None else None,
-                call.bucket,
-                call.key,
-                call.query.get("versionId") if call.query else None,
-                _WANTS[operation.want],
-            )
-        )
-        call.found = found
+        access_key = claim.access_key if claim is not None else None
+        version_id = call.query.get("versionId") if call.query else None
+        malformed: InvalidArgument | None = None
+        want = _WANTS[operation.want]
+        try:
+            question = Question(access_key, call.bucket, call.key, version_id, want)
+        except InvalidArgument as why:
+            # Nobody learns of it before it is known who asks, and that the bucket is there.
+            malformed, question = why, Question(access_key, call.bucket)
+        call.found = found = await store.look(question)
         if claim is not None:
             self._authenticate(call, claim, payload_hash, found.caller)
         judge(operation, call, found)
+        if malformed is not None:
+            raise malformed
+        if claim is not None and claim.is_query:
+            hoisted.restore(call)
         found.check = _Recheck(operation, call)
 
     def _claim(self, call: Call, repeated: frozenset[str]) -> tuple[sigv4_claim.Claim | None, str]:
@@ -245,7 +250,7 @@ class Gate:
         call.signature = Signature(claim, key)
 
 
-def part(call: Call) -> None:
+def let_go(call: Call) -> None:
     """A call that is over and what was found for it let go of each other.
 
     Each holds the other for a decision at commit. Left to the collector, the pairs of a second's

@@ -1,7 +1,7 @@
 """The gateway: a plain ASGI application that carries one S3 request from its head to its last byte.
 
 Here: parse, match, gate, body, handler, answer; what every request is counted and logged as. Not
-here: each of these steps (s3.target, s3.operations, s3.gate, s3.intake, s3.render), start and stop
+here: each of these steps (s3.target, s3.operations, s3.gate, s3.framing, s3.render), start and stop
 of a worker (s3.application).
 
 Promise: every request gets one answer and one line in the access log; a body is read only after the
@@ -31,10 +31,10 @@ from objects.store import Store
 from s3 import target
 from s3.access_log import AccessLog
 from s3.body import Incoming, Receive, Watch, drain
-from s3.gate import Gate, part
+from s3.framing import Framing
+from s3.gate import Gate, let_go
 from s3.handlers import absent
 from s3.health import Readiness
-from s3.intake import Intake
 from s3.operations import Level, Operation, match
 from s3.render import Envelope, Identity, error_reply, finished, unexpected
 from s3.wire import Call, Header, Reply, Stream
@@ -77,7 +77,7 @@ class Gateway:
         self._find = find
         self._hosts = target.Hosts(settings.s3.domains)
         self._gate = Gate(settings.s3)
-        self._intake = Intake(
+        self._framing = Framing(
             settings.limits, Watch(settings.s3.idle_timeout_s), settings.home / "tmp"
         )
         self._identity = Identity()
@@ -109,8 +109,8 @@ class Gateway:
                 metrics.rate_accepted.add()
                 self._aim(call, scope)
                 await self._gate.admit(call, self._store, repeated)
-                incoming = self._intake.incoming(call, receive)
-                call.body = await self._intake.payload(call, incoming, call.operation.body)
+                incoming = self._framing.incoming(call, receive)
+                call.body = await self._framing.payload(call, incoming, call.operation.body)
                 reply = await call.operation.handler(call, self._store)
                 headers = self._headers(call, reply, incoming)
             except Exception as why:
@@ -133,7 +133,7 @@ class Gateway:
                 metrics.upload_bytes.add(by=incoming.received)
             self._inflight -= 1
             metrics.in_flight.set(self._inflight)
-            part(call)
+            let_go(call)
             self._note(call, status, error)
             error = None  # its traceback holds this frame, which would hold it
 
@@ -188,7 +188,7 @@ class Gateway:
         reply = self._error(call, error)
         if "expect" not in call.headers or incoming is not None:
             try:
-                incoming = incoming or self._intake.incoming(call, receive)
+                incoming = incoming or self._framing.incoming(call, receive)
             except StoreError:
                 incoming = None
             if incoming is not None and not await drain(incoming, _DRAIN_BYTES):

@@ -12,7 +12,7 @@ from functools import lru_cache
 from urllib.parse import unquote_to_bytes
 
 from core.errors import AuthorizationQueryParametersError, InvalidArgument, InvalidURI
-from core.names import check_bucket_name, check_key, is_bucket_name
+from core.names import check_bucket_name, check_key
 
 _HEX = frozenset(b"0123456789abcdefABCDEF")
 _NO_QUERY: dict[str, str] = {}
@@ -27,7 +27,7 @@ class Hosts:
         self._known: dict[str, str | None] = {}
 
     def bucket(self, host: str) -> str | None:
-        """The bucket a `Host` header names, or None for path style. Remembered per host."""
+        """The bucket a `Host` header names, allowed or not; None for path style. Remembered."""
         try:
             return self._known[host]
         except KeyError:
@@ -44,15 +44,18 @@ class Hosts:
             return None
         for suffix in sorted(self._suffixes, key=len, reverse=True):
             if name.endswith(suffix):
-                bucket = name[: -len(suffix)]
-                return bucket if is_bucket_name(bucket) else None
+                return name[: -len(suffix)]
         return None
 
 
 def split_path(raw_path: bytes, host_bucket: str | None) -> tuple[str | None, str | None]:
-    """Bucket and key of a raw path; None for what it does not name."""
+    """Bucket and key of a raw path; None for what it does not name.
+
+    A name no bucket may have is refused in a host, too: in path style the request would mean
+    another bucket.
+    """
     if host_bucket is not None:
-        return host_bucket, _key(raw_path[1:])
+        return check_bucket_name(host_bucket), _key(raw_path[1:])
     raw_bucket, _, raw_key = raw_path[1:].partition(b"/")
     if not raw_bucket and not raw_key:
         return None, None

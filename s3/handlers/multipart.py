@@ -6,6 +6,7 @@ from core import checksums
 from core.errors import InvalidArgument, InvalidRequest, MalformedXML, MissingRequestBodyError
 from core.names import is_hex
 from objects import multipart
+from objects.assembly import MAX_OBJECT_BYTES
 from objects.store import Store
 from s3 import drafts
 from s3.bodies import read_whole
@@ -18,7 +19,6 @@ from s3.subject import bucket_of, key_of
 from s3.wire import Call, Header, Reply, header, xml_reply
 
 MAX_UPLOADS = 1000
-MAX_OBJECT_BYTES = 5 * 1024**4
 
 
 async def create_multipart_upload(call: Call, store: Store) -> Reply:

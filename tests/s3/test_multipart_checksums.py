@@ -62,6 +62,16 @@ def test_exactly_one_part_comes_with_its_own_checksum(s3, bucket, asked: dict) -
     assert shown["ChecksumType"] == "FULL_OBJECT"
 
 
+def test_a_range_of_everything_comes_with_the_checksum_of_the_whole(s3, bucket) -> None:
+    upload_of(s3, bucket, b"a" * PART, b"bb", ChecksumAlgorithm="CRC32")
+    whole = s3.head_object(Bucket=bucket, Key="a", ChecksumMode="ENABLED")
+
+    shown = s3.get_object(Bucket=bucket, Key="a", ChecksumMode="ENABLED", Range="bytes=0-")
+
+    assert shown["ChecksumCRC32"] == whole["ChecksumCRC32"]
+    assert shown["ChecksumType"] == whole["ChecksumType"]
+
+
 def test_any_other_range_comes_without_a_checksum(s3, bucket) -> None:
     upload_of(s3, bucket, b"a" * PART, b"bb", ChecksumAlgorithm="CRC32")
 

@@ -87,3 +87,14 @@ def test_an_address_lacking_a_field_is_a_bad_request(raw, bucket) -> None:
     answer = follow(raw, address.replace("X-Amz-Expires=600", "x-unrelated=1"))
 
     assert (answer.status, answer.code) == (400, "AuthorizationQueryParametersError")
+
+
+def test_an_address_brings_the_metadata_that_was_signed_into_its_query(raw, s3, bucket) -> None:
+    target = f"{raw.endpoint}/{bucket}/a?x-amz-meta-colour=blue&x-amz-storage-class=STANDARD_IA"
+    address = raw.signer.presign("PUT", target, expires_s=600)
+
+    assert follow(raw, address, "PUT", body=b"x").status == 200
+    assert follow(raw, address.replace("blue", "red"), "PUT", body=b"x").status == 403
+
+    kept = s3.head_object(Bucket=bucket, Key="a")
+    assert (kept["Metadata"], kept["StorageClass"]) == ({"colour": "blue"}, "STANDARD_IA")

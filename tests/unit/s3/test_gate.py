@@ -78,6 +78,33 @@ async def test_the_signature_is_judged_before_the_bucket(client: Client) -> None
     assert_refused(response, 403, "SignatureDoesNotMatch")
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
+async def test_who_asks_and_of_which_bucket_is_judged_before_a_malformed_version(
+    client: Client, method: str
+) -> None:
+    wrong, stranger = (
+        Signer(asgi.ACCESS_KEY, "wrong"),
+        Signer(asgi.STRANGER_KEY, asgi.STRANGER_SECRET),
+    )
+    target = "/bucket/key?versionId=nonsense"
+
+    forged = await client.signed(method, target, signer=wrong)
+    foreign = await client.signed(method, target, signer=stranger)
+    nobodys = await client.plain(method, target)
+    nowhere = await client.signed(method, "/missing/key?versionId=nonsense")
+
+    assert [answer.status for answer in (forged, foreign, nobodys, nowhere)] == [403, 403, 403, 404]
+
+
+async def test_a_malformed_version_is_refused_before_the_handler(
+    client: Client, handled: Handled
+) -> None:
+    response = await client.signed("GET", "/bucket/key?versionId=nonsense")
+
+    assert_refused(response, 400, "InvalidArgument")
+    assert handled.calls == []
+
+
 async def test_another_tenant_is_refused(client: Client) -> None:
     stranger = Signer(asgi.STRANGER_KEY, asgi.STRANGER_SECRET)
 

@@ -9,7 +9,7 @@ import pytest
 
 from core.sigv4_client import Signer
 from tests.support import asgi
-from tests.support.asgi import Client, assert_refused
+from tests.support.asgi import Client, Handled, assert_refused
 from tests.support.clock import FakeClock
 
 
@@ -108,3 +108,61 @@ async def test_a_v2_url_is_refused(client: Client) -> None:
     response = await client.plain("GET", "/bucket/key?AWSAccessKeyId=a&Signature=b&Expires=1")
 
     assert_refused(response, 400, "InvalidRequest")
+
+
+def put_with(*pairs: str) -> str:
+    """A presigned PUT with more in its query."""
+    url = f"{asgi.URL}?{'&'.join(pairs)}"
+    signer = Signer(asgi.ACCESS_KEY, asgi.SECRET)
+    return signer.presign("PUT", url, expires_s=60).removeprefix(asgi.ENDPOINT)
+
+
+async def test_headers_a_signer_moved_into_the_query_are_headers_again(
+    client: Client, handled: Handled
+) -> None:
+    target = put_with(
+        "x-amz-meta-colour=blue%20%C3%A4",
+        "X-Amz-Storage-Class=STANDARD_IA",
+        "x-amz-acl=private",
+        "x-amz-website-redirect-location=%2Fb",
+        "x-amz-checksum-crc32=AAAAAA%3D%3D",
+        "x-amz-tagging=a%3Db",
+    )
+
+    assert (await client.plain("PUT", target, b"x")).status == 200
+
+    [call] = handled.calls
+    moved = {name: value for name, value in call.headers.items() if name.startswith("x-amz-")}
+    assert moved == {
+        "x-amz-meta-colour": "blue ä".encode().decode("latin-1"),
+        "x-amz-storage-class": "STANDARD_IA",
+        "x-amz-acl": "private",
+        "x-amz-website-redirect-location": "/b",
+    }
+
+
+async def test_the_query_of_a_request_signed_in_its_headers_holds_none(
+    client: Client, handled: Handled
+) -> None:
+    await client.signed("PUT", "/bucket/key?x-amz-meta-colour=blue", b"x")
+
+    [call] = handled.calls
+    assert "x-amz-meta-colour" not in call.headers
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        ["x-amz-meta-a=1%0D%0Aset-cookie%3A+b"],
+        ["x-amz-meta-a=%00"],
+        ["x-amz-meta-a%0D%0Ab=1"],
+        ["x-amz-meta-a%20b=1"],
+        ["x-amz-meta-%C3%A4=1"],
+        ["x-amz-meta-a=1", "X-Amz-Meta-A=2"],
+    ],
+)
+async def test_what_no_header_could_be_is_refused_in_the_query(
+    client: Client, handled: Handled, pairs: list[str]
+) -> None:
+    assert_refused(await client.plain("PUT", put_with(*pairs), b"x"), 400, "InvalidArgument")
+    assert handled.calls == []

@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import AuthorizationQueryParametersError, InvalidArgument, InvalidURI, StoreError
+from core.errors import (
+    AuthorizationQueryParametersError,
+    InvalidArgument,
+    InvalidBucketName,
+    InvalidURI,
+    StoreError,
+)
 from s3.target import Hosts, decode, parse_query, split_path
 
 HOSTS = Hosts(("localhost", "s3.localhost", "store.example"))
@@ -30,6 +36,8 @@ keys = st.text(
         ("bucket.s3.localhost", "bucket"),
         ("a.b.store.example", "a.b"),
         ("BUCKET.localhost", "bucket"),
+        ("my_bucket.localhost", "my_bucket"),
+        (".localhost", ""),
         ("elsewhere.example", None),
         ("[::1]:9000", None),
         ("", None),
@@ -37,6 +45,14 @@ keys = st.text(
 )
 def test_a_host_names_a_bucket_or_none(host: str, bucket: str | None) -> None:
     assert HOSTS.bucket(host) == bucket
+
+
+@pytest.mark.parametrize("bucket", ["my_bucket", "a", "a..b", "xn--x", "health", ""])
+def test_a_host_whose_bucket_no_bucket_may_be_is_refused_and_not_read_as_a_path(
+    bucket: str,
+) -> None:
+    with pytest.raises(InvalidBucketName):
+        split_path(b"/photos/cat.jpg", bucket)
 
 
 @given(key=keys)

@@ -42,7 +42,7 @@ _STREAMING = {
 _MAX_DIGITS = 19
 
 
-class Intake:
+class Framing:
     """Makes the body of each call."""
 
     def __init__(self, limits: Limits, watch: Watch, directory: Path) -> None:
