@@ -13,6 +13,14 @@ from core.errors import ConfigurationError
 
 # Without any of these an acknowledged commit may be gone after a power cut.
 DURABLE = ("fsync", "full_page_writes", "synchronous_commit")
+# Commits and rewrites rely on each statement seeing what was committed before it began.
+ISOLATION = "read committed"
+_KNOWN = (
+    "default_transaction_isolation",
+    "max_connections",
+    "server_encoding",
+    "server_version_num",
+)
 # Look-ups of configuration by the ORM, per gateway worker.
 ORM_CONNECTIONS = 2
 # A Celery child: its ORM connection, its lanes, its lease renewal.
@@ -60,7 +68,7 @@ def refuse_unsafe_database(config: Config) -> None:
 
 
 def _server_settings(config: Config) -> dict[str, str]:
-    names = [*DURABLE, "max_connections", "server_version_num", "server_encoding"]
+    names = [*DURABLE, *_KNOWN]
     timeout_s = max(2, int(config.database.connect_timeout_s))
     with psycopg.connect(config.database.url, connect_timeout=timeout_s) as connection:
         rows = connection.execute(
@@ -75,6 +83,11 @@ def _problems(found: dict[str, str], needed: int) -> list[str]:
         for name in DURABLE
         if found.get(name) == "off"
     ]
+    if found["default_transaction_isolation"] != ISOLATION:
+        problems.append(
+            f"default_transaction_isolation is {found['default_transaction_isolation']}, and what"
+            f" is correct only under {ISOLATION} could lose acknowledged writes"
+        )
     if int(found["server_version_num"]) < 140000:
         problems.append("it is older than version 14")
     if found["server_encoding"] != "UTF8":

@@ -11,6 +11,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from functools import partial
 from typing import Protocol
 from uuid import UUID
 
@@ -97,10 +98,12 @@ class OwnSegments:
             raise NotEnoughDrives(needed=quorum, healthy=len(drives))
         return await self._begin_staged(segment_id, policy_name, staged, drives, quorum)
 
-    def finished(self, stored: Stored) -> None:
-        """The segment waits for its commit: renew until that is settled, within reason."""
-        self._leased[stored.segment_id] = clock.monotonic() + FORGOTTEN_S
-        stored.on_settled = lambda: self.forget(stored.segment_id)
+    def finished(self, segments: Sequence[Stored]) -> None:
+        """A whole body waits for its commit: renew until that is settled, within reason."""
+        until = clock.monotonic() + FORGOTTEN_S
+        for stored in segments:
+            self._leased[stored.segment_id] = until
+            stored.on_settled = partial(self.forget, stored.segment_id)
 
     def forget(self, segment_id: UUID) -> None:
         self._leased.pop(segment_id, None)

@@ -55,6 +55,7 @@ class SegmentWriter:
             await self._end_segment()
         await self._finished()
         self._begun.clear()
+        self._segments.finished(self._stored)
         return self._stored
 
     async def abandon(self) -> None:
@@ -105,9 +106,7 @@ class SegmentWriter:
         self._finishing = asyncio.create_task(self._publish(sink))
 
     async def _publish(self, sink: Sink) -> None:
-        stored = await sink.finish()
-        self._segments.finished(stored)
-        self._stored.append(stored)
+        self._stored.append(await sink.finish())
 
     async def _written(self) -> None:
         task, self._writing = self._writing, None

@@ -16,12 +16,16 @@ def test_a_durable_database_is_accepted(database: str) -> None:
     refuse_unsafe_database(config())
 
 
-def test_synchronous_commit_off_is_refused(database: str) -> None:
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [("synchronous_commit", "off"), ("default_transaction_isolation", "repeatable read")],
+)
+def test_a_setting_that_loses_writes_is_refused(database: str, setting: str, value: str) -> None:
     with psycopg.connect(database, autocommit=True) as direct:
         name = direct.info.dbname
-        direct.execute(f'alter database "{name}" set synchronous_commit = off')
+        direct.execute(f"alter database \"{name}\" set {setting} = '{value}'")
 
-    with pytest.raises(ConfigurationError, match="synchronous_commit is off"):
+    with pytest.raises(ConfigurationError, match=f"{setting} is {value}"):
         refuse_unsafe_database(config())
 
 

@@ -8,12 +8,13 @@ from random import Random
 
 import pytest
 
+from core import clock
 from core.config import Coding, config
 from core.errors import DriveFenced, NotEnoughDrives, QuorumNotMet, SegmentClosed
 from storage_nodes.coding import PyeclibCoder
 from storage_nodes.fleet import Avoided
 from storage_nodes.located import Stored
-from storage_nodes.own_segments import OwnSegments
+from storage_nodes.own_segments import FORGOTTEN_S, OwnSegments
 from storage_nodes.pack_format import parse_record, record_length
 from storage_nodes.segment_writer import SegmentWriter
 from storage_nodes.shard_file import (
@@ -26,6 +27,7 @@ from storage_nodes.shard_file import (
 )
 from storage_nodes.shard_name import ShardName
 from storage_nodes.striping import Striping
+from tests.support.clock import FakeClock
 from tests.support.segments import MemoryFleet, MemoryRow, MemoryRows, until
 
 CELL = 8192
@@ -307,6 +309,28 @@ async def test_leases_are_renewed_until_the_commit_is_settled(bench: Bench) -> N
     await bench.own.renew()
 
     assert bench.rows.renewals == 1
+
+
+async def test_the_first_segments_of_a_body_that_takes_hours_are_kept_until_its_end(
+    bench: Bench,
+) -> None:
+    with clock.use(FakeClock()) as fake:
+        assert isinstance(fake, FakeClock)
+        writer = bench.writer()
+        await writer.feed(BODY[: 5 << 20])
+        await until(lambda: next(iter(bench.rows.rows.values())).size > 0)
+        fake.advance(2 * FORGOTTEN_S)
+        await bench.own.renew()
+        await writer.feed(BODY[5 << 20 :])
+        stored = await writer.finish()
+        before = bench.rows.renewals
+
+        await bench.own.renew()
+        assert bench.rows.renewals == before + len(stored)
+
+        fake.advance(FORGOTTEN_S + 1)
+        await bench.own.renew()
+        assert bench.rows.renewals == before + len(stored)
 
 
 async def test_what_a_stream_holds_does_not_grow_with_the_body(bench: Bench) -> None:
