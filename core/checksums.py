@@ -27,7 +27,6 @@ HEADER_PREFIX = "x-amz-checksum-"
 # `x-amz-checksum-crc32` -> `CRC32`
 HEADERS = {HEADER_PREFIX + name.lower(): name for name in ALGORITHMS}
 EMPTY_SHA256 = hashlib.sha256(b"").hexdigest()
-EMPTY_MD5 = hashlib.md5(b"", usedforsecurity=False).hexdigest()
 
 Buffer = bytes | bytearray | memoryview
 

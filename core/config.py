@@ -78,7 +78,7 @@ class S3:
 
 @dataclass(frozen=True, kw_only=True)
 class Console:
-    """The console port: REST, Django admin, dashboard."""
+    """The console port: Django admin."""
     host: str = setting("127.0.0.1", "Address the console listens on.")
     port: int = setting("9001", "Port the console listens on.", kind=text.port)
     workers: int = setting("1", "Console worker processes.", kind=text.positive)

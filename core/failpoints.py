@@ -102,7 +102,7 @@ _registry: dict[str, Failpoint] = {}
 
 
 def declare(name: str, *, point: str, doc: str) -> Failpoint:
-    """A new failpoint; `point` is the crash point it stands for (C1-C19)."""
+    """A new failpoint; `point` is the crash point it stands for (docs/testing.md)."""
     assert name not in _registry, f"failpoint {name} is declared twice"
     made = _registry[name] = Failpoint(name, point, doc)
     _watch.look_at = 0.0

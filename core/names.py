@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import threading
+from datetime import UTC, datetime
 from uuid import UUID
 
 from core import clock
@@ -63,6 +64,11 @@ _ids = _IdSource()
 def new_id() -> UUID:
     """A UUIDv7; ids made by one process are strictly ascending."""
     return _ids.next()
+
+
+def made_at(made: UUID) -> datetime:
+    """When an id of ours was made: a UUIDv7 begins with the time in milliseconds."""
+    return datetime.fromtimestamp((made.int >> 80) / 1000, UTC)
 
 
 def is_hex(text: str, length: int) -> bool:

@@ -27,18 +27,6 @@ class ByteRange:
     def __len__(self) -> int:
         return self.stop - self.start
 
-    def clip(self, other: ByteRange) -> ByteRange | None:
-        """What lies in both; None when nothing does."""
-        start, stop = max(self.start, other.start), min(self.stop, other.stop)
-        return ByteRange(start, stop) if start < stop else None
-
-    def shift(self, by: int) -> ByteRange:
-        return ByteRange(self.start + by, self.stop + by)
-
-    def widen(self, unit: int) -> ByteRange:
-        """The smallest range of whole units that holds this one."""
-        return ByteRange(self.start - self.start % unit, -(-self.stop // unit) * unit)
-
 
 def parse_range(header: str | None, size: int) -> ByteRange | None:
     """The range a `Range` header asks of `size` bytes; None when the whole is to be sent."""

@@ -1,7 +1,7 @@
 """Bodies: bytes on their way in.
 
 Here: the interface every verb reads from, and the body that is already in memory.
-Not here: where the bytes come from (s3.body, s3.chunked, rest).
+Not here: where the bytes come from (s3.body, s3.chunked).
 """
 
 from __future__ import annotations

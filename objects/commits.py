@@ -67,7 +67,7 @@ class Row:
     once more, with the layout epoch they were found under.
     """
 
-    __slots__ = ("body", "conditions", "decision", "fresh", "key", "kind", "repeated", "shared")
+    __slots__ = ("body", "conditions", "decision", "fresh", "key", "kind", "shared")
 
     def __init__(
         self,
@@ -87,7 +87,6 @@ class Row:
         self.conditions = conditions
         self.fresh = fresh
         self.shared = shared
-        self.repeated = False
 
 
 class Outcome:

@@ -32,9 +32,9 @@ class Conditions:
         """The form the commit function judges; None when there is no condition."""
         wanted: dict[str, Any] = {}
         if self.if_match is not None:
-            wanted["match"] = _tags(self.if_match)
+            wanted["match"] = tags_of(self.if_match)
         if self.if_none_match is not None:
-            wanted["none_match"] = _tags(self.if_none_match)
+            wanted["none_match"] = tags_of(self.if_none_match)
         if self.if_match_size is not None:
             wanted["size"] = self.if_match_size
         if self.if_match_last_modified is not None:
@@ -45,7 +45,7 @@ class Conditions:
 UNCONDITIONAL = Conditions()
 
 
-def _tags(header: str) -> list[str]:
+def tags_of(header: str) -> list[str]:
     """The entity tags of a header, without quotes and weakness marks."""
     return [tag.strip().removeprefix("W/").strip('"') for tag in header.split(",")]
 

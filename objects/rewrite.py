@@ -38,10 +38,7 @@ class Named:
 
 def named(segment_id: UUID) -> Named:
     """The records that versions or parts still name, each once, in the order of their place."""
-    rows = _ask(
-        'SELECT DISTINCT "offset", record_size FROM extent WHERE segment_id = %s ORDER BY 1',
-        segment_id,
-    )
+    rows = _ask("SELECT * FROM named_records(%s)", segment_id)
     return Named(
         records=[(row[0], row[1]) for row in rows if row[1] is not None],
         has_raw=any(row[1] is None for row in rows),

@@ -11,6 +11,7 @@ from email.utils import format_datetime, parsedate_to_datetime
 from functools import lru_cache
 
 from core.errors import NotModified, PreconditionFailed, StoreError
+from objects.draft import tags_of
 
 READ_HEADERS = frozenset(("if-match", "if-none-match", "if-modified-since", "if-unmodified-since"))
 _SOURCE = "x-amz-copy-source-"
@@ -30,15 +31,6 @@ def parse_http_date(text: str) -> datetime | None:
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
     except (ValueError, OverflowError):
         return None
-
-
-def tags_of(header: str) -> list[str]:
-    """Return the entity tags of a header, without quotes and weakness marks."""
-    return [_bare(tag) for tag in header.split(",")]
-
-
-def _bare(tag: str) -> str:
-    return tag.strip().removeprefix("W/").strip('"')
 
 
 def names(header: str, etag: str) -> bool:
@@ -116,4 +108,4 @@ def still_applies(if_range: str, *, etag: str, last_modified: datetime) -> bool:
     if moment is not None:
         return last_modified == moment
     # A weak tag never allows a range.
-    return not if_range.strip().startswith("W/") and _bare(if_range) == etag
+    return not if_range.strip().startswith("W/") and tags_of(if_range) == [etag]

@@ -64,7 +64,7 @@ _COUNTS = {
 
 
 class Gateway:
-    """One worker's application. `serve` needs a store; `app` below opens one."""
+    """One worker's application over an open store (s3.application opens one)."""
 
     def __init__(
         self,

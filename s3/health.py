@@ -15,15 +15,15 @@ import psycopg
 from redis import asyncio as redis
 from redis.exceptions import RedisError
 
-from core.database import MISC, Lanes
+from core.database import Lanes
 from core.errors import StoreError
 from core.wording import counted
+from storage_nodes.inventory import count_active
 
 _REMEMBER_S = 1.0
 _ANSWER_WITHIN_S = 5.0
 # A write needs three copies on distinct drives to begin with; two of them must become durable.
 MIN_DRIVES = 3
-_ACTIVE_DRIVES = "select count(*) from drive where state = 'active'"
 
 
 class HasLanes(Protocol):
@@ -61,10 +61,9 @@ class Readiness:
     async def _database(self) -> str:
         try:
             async with asyncio.timeout(self._answer_within_s):
-                rows = await self._store.lanes.fetch(MISC, _ACTIVE_DRIVES)
+                drives = await count_active(self._store.lanes)
         except (StoreError, psycopg.Error, TimeoutError):
             return "the database does not answer"
-        drives = rows[0][0]
         if drives < MIN_DRIVES:
             return f"{counted(drives, 'drive')} active, {MIN_DRIVES} needed"
         return ""

@@ -39,8 +39,7 @@ class Call:
 
     - `headers`: lower-case name -> value as Latin-1 text (`.encode("latin-1")` gives the bytes
       sent); values of repeated headers are joined with `,`.
-    - `query`: name -> value, both decoded, the first of repeated ones; a name without `=` has the
-      value `""`.
+    - `query`: name -> value, both decoded; a name without `=` has the value `""`.
     - `bucket`, `key`: decoded text, None when the path names none. `raw_path` is what was signed.
     - `found`: answer of the one look-up; `caller` is `found.caller`, never None in a handler unless
       the operation allows anonymous callers.

@@ -69,6 +69,13 @@ class DriveView:
         )
 
 
+async def count_active(lanes: Lanes) -> int:
+    """How many drives take shards."""
+    rows = await lanes.fetch(MISC, "SELECT count(*) FROM drive WHERE state = 'active'")
+    count: int = rows[0][0]
+    return count
+
+
 class Inventory:
     """The drives of the cluster (a `Fleet`). Belongs to one event loop."""
 

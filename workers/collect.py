@@ -11,7 +11,7 @@ go to trash, then the row says so, and only a day later are they unlinked.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +19,7 @@ from core import clock
 from core.config import config
 from core.errors import StoreError
 from core.failpoints import declare
+from core.names import made_at
 from jobs import queries
 from jobs.catalogue import COLLECT, REPAIR
 from jobs.enqueue import enqueue
@@ -173,14 +174,9 @@ def _scan(drive: int, cursor: Any, here: Storage) -> Iterator[Step]:
         return
     try:
         while page := run(garbage.page_of_names(store, ShardName.parse(after) if after else None)):
-            aged = [file for file in page if clock.now() - _born(file[0]) > ORPHAN_AGE]
+            aged = [file for file in page if clock.now() - made_at(file[0]) > ORPHAN_AGE]
             orphans.retire(drive, aged)
             done, after = done + len(page), str(ShardName(*page[-1]))
             yield Step(done=done, cursor=[done, after])
     except (StoreError, OSError) as why:
         raise NotYet(f"the drive cannot be asked: {why}", after_s=AGAIN_AFTER_S) from why
-
-
-def _born(segment_id: UUID) -> datetime:
-    """When a segment was made: ids begin with the time in milliseconds."""
-    return datetime.fromtimestamp((segment_id.int >> 80) / 1000, UTC)

@@ -4,6 +4,13 @@
 -- first, and the extents are read in a later statement: under READ COMMITTED that one sees every
 -- extent committed before the lock was granted, and no further one can come.
 
+-- named_records: what extents name of a segment, each once, in order: positions of records and the length
+-- of their payload, NULL for bytes outside of records.
+CREATE FUNCTION named_records(the_id uuid) RETURNS TABLE (at bigint, length bigint)
+LANGUAGE sql STABLE AS $$
+    SELECT DISTINCT "offset", record_size FROM extent WHERE segment_id = the_id ORDER BY 1
+$$;
+
 -- bury_unnamed: the segment is dead if no extent names it; true when this call decided so.
 CREATE FUNCTION bury_unnamed(the_id uuid, grace interval) RETURNS boolean LANGUAGE plpgsql AS $$
 BEGIN

@@ -14,12 +14,13 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 import psycopg
 
+from core.names import made_at
 from objstore_site.rebuild.directories import Directory, FoundShard
 from objstore_site.rebuild.report import Report
 from storage_nodes.pack_format import scan
@@ -310,7 +311,7 @@ class Reconciler:
                     for record in scan(content, segment.id)
                     if record.position not in named
                     and record.version_id not in made
-                    and _made_at(record.version_id) >= began
+                    and made_at(record.version_id) >= began
                 ]
                 if strays:
                     self._keep(directory, name, UNKNOWN_RECORDS)
@@ -319,8 +320,3 @@ class Reconciler:
                     f" {record.version_id.hex}, {record.length} bytes"
                     for record in strays
                 ]
-
-
-def _made_at(version: UUID) -> datetime:
-    """Ids begin with their time in milliseconds."""
-    return datetime.fromtimestamp((version.int >> 80) / 1000, UTC)

@@ -22,7 +22,7 @@ _KEPT = "state IN ('open', 'sealed', 'stored')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Extent:
+class Scope:
     """How many segments there are to verify, and which is the last: more come all the time."""
 
     count: int
@@ -30,7 +30,7 @@ class Extent:
     writing: int
 
 
-def extent(drive: int | None) -> Extent:
+def scope(drive: int | None) -> Scope:
     """What there is at this moment; of one drive, if one is given."""
     rows = _ask(
         f"SELECT count(*) FILTER (WHERE {_KEPT}), max(id::text) FILTER (WHERE {_KEPT}),"
@@ -40,7 +40,7 @@ def extent(drive: int | None) -> Extent:
         drive,
     )
     count, last, writing = rows[0]
-    return Extent(count=count, last=UUID(last) if last else UUID(int=0), writing=writing)
+    return Scope(count=count, last=UUID(last) if last else UUID(int=0), writing=writing)
 
 
 def segments(last: UUID, drive: int | None) -> Iterator[SegmentRow]:
@@ -72,11 +72,8 @@ def named_records(segment_id: UUID) -> list[Record]:
     """The records extents name, each once, in the order of their positions."""
     return [
         (row[0], row[1])
-        for row in _ask(
-            'SELECT DISTINCT "offset", record_size FROM extent'
-            " WHERE segment_id = %s AND record_size IS NOT NULL ORDER BY 1",
-            segment_id,
-        )
+        for row in _ask("SELECT * FROM named_records(%s)", segment_id)
+        if row[1] is not None
     ]
 
 

@@ -159,7 +159,7 @@ def _segments(wanted: Wanted, result: Result) -> tuple[int, Iterator[SegmentRow]
     if wanted.segment is not None:
         row = rows.segment(wanted.segment)
         return (1, iter([row])) if row is not None else (0, iter(()))
-    there = rows.extent(wanted.drive)
+    there = rows.scope(wanted.drive)
     result.writing = there.writing
     return there.count, rows.segments(there.last, wanted.drive)
 

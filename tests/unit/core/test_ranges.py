@@ -89,19 +89,5 @@ def test_no_header_makes_the_parser_stumble(text: str, size: int) -> None:
     assert found is None or 0 <= found.start < found.stop <= size
 
 
-@given(a=st.integers(0, 50), b=st.integers(0, 50), c=st.integers(0, 50), d=st.integers(0, 50))
-def test_clipping_is_intersection(a: int, b: int, c: int, d: int) -> None:
-    one, other = ByteRange(min(a, b), max(a, b)), ByteRange(min(c, d), max(c, d))
-    both = set(range(one.start, one.stop)) & set(range(other.start, other.stop))
-
-    clipped = one.clip(other)
-
-    assert both == (set() if clipped is None else set(range(clipped.start, clipped.stop)))
-
-
-def test_widening_takes_whole_units() -> None:
-    assert ByteRange(5, 17).widen(8) == ByteRange(0, 24)
-
-
 def test_the_wire_form_is_inclusive() -> None:
     assert content_range(ByteRange(0, 10), 100) == "bytes 0-9/100"
