@@ -98,7 +98,7 @@ async def part_copy(
         raise NoSuchUpload(upload_id=upload_id)
     start, stop = (0, version.size) if part is None else (part.start, part.stop)
     if stop - start > MAX_COPY_BYTES:
-        raise InvalidRequest("The specified copy source range is larger than the largest part.")
+        raise InvalidRequest("The specified copy range is larger than a part may be.")
     draft = part_draft(Draft(), upload)
     part_id = new_id()
     if _may_share(version, upload.storage_policy):

@@ -1,5 +1,7 @@
-"""Numbers in query strings and headers."""
+"""Numbers in query strings and headers, and tokens that say where a listing goes on."""
 
+import base64
+import binascii
 from collections.abc import Mapping
 
 from core.errors import InvalidArgument
@@ -27,3 +29,24 @@ def number(name: str, text: str, *, least: int, most: int) -> int:
             argument_value=text,
         )
     return int(text)
+
+
+def write_token(after: str) -> str:
+    """Hide where a listing goes on: clients must not read meaning into it."""
+    return base64.urlsafe_b64encode(b"1" + after.encode()).decode()
+
+
+def read_token(token: str) -> str:
+    """Return where a listing goes on; a damaged token is refused."""
+    try:
+        raw = base64.b64decode(token, altchars=b"-_", validate=True)
+        # No name holds NUL, and the database takes it in no text.
+        if raw[:1] != b"1" or b"\0" in raw:
+            raise ValueError(token)
+        return raw[1:].decode()
+    except (ValueError, binascii.Error) as error:
+        raise InvalidArgument(
+            "The continuation token provided is incorrect",
+            argument_name="continuation-token",
+            argument_value=token,
+        ) from error

@@ -36,7 +36,6 @@ from s3.wire import Call, Header, Reply, xml_reply
 if TYPE_CHECKING:
     from objects.found import Found, VersionView
 
-MAX_SOURCE_BYTES = 5 * 1024**3
 _RANGE = re.compile(r"bytes=([0-9]{1,19})-([0-9]{1,19})")
 _SOURCE_ENCRYPTION = "x-amz-copy-source-server-side-encryption"
 _REDIRECT = "x-amz-website-redirect-location"
@@ -89,11 +88,6 @@ async def copy_object(call: Call, store: Store) -> Reply:
     source = parse_source(call.headers["x-amz-copy-source"])
     asked = _asked(call)
     found, version = await _look(call, store, source)
-    if version.size > MAX_SOURCE_BYTES:
-        raise InvalidRequest(
-            "The specified copy source is larger than the maximum allowable size for a copy"
-            f" source: {MAX_SOURCE_BYTES}"
-        )
     written = await copy.copy(
         store,
         found,
@@ -121,8 +115,6 @@ async def upload_part_copy(call: Call, store: Store) -> Reply:
     drafts.refuse_unkept(call.headers)
     found, version = await _look(call, store, parse_source(call.headers["x-amz-copy-source"]))
     part = _range(call.headers.get("x-amz-copy-source-range"), version.size)
-    if len(part) > MAX_SOURCE_BYTES:
-        raise InvalidRequest("The specified copy range is larger than a part may be.")
     written = await copy.part_copy(
         store, found, call.found, key_of(call), call.query["uploadId"], number, part
     )

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from core.errors import InvalidArgument
 from objects import listing
 from objects.store import Store
-from s3.paging import limit
+from s3.paging import limit, read_token, write_token
 from s3.shapes.buckets import Party
 from s3.shapes.listing import Asked, objects_result, objects_v2_result, versions_result
 from s3.shapes.names import Encoder
@@ -127,23 +125,3 @@ def _cap(asked: Asked) -> int:
 
 def _is_true(query: Mapping[str, str], name: str) -> bool:
     return query.get(name, "").lower() == "true"
-
-
-def write_token(after: str) -> str:
-    """Hide where a listing goes on: clients must not read meaning into it."""
-    return base64.urlsafe_b64encode(b"1" + after.encode()).decode()
-
-
-def read_token(token: str) -> str:
-    """Return where a listing goes on; a damaged token is refused."""
-    try:
-        raw = base64.b64decode(token, altchars=b"-_", validate=True)
-        if raw[:1] != b"1":
-            raise ValueError(token)
-        return raw[1:].decode()
-    except (ValueError, binascii.Error) as error:
-        raise InvalidArgument(
-            "The continuation token provided is incorrect",
-            argument_name="continuation-token",
-            argument_value=token,
-        ) from error
