@@ -39,7 +39,7 @@ def _present(place: Place) -> int:
         return sum(1 for index, drive in enumerate(located.drives) if drive and index not in lost)
     end = located.offset + (located.record_size or located.length)
     recorded = 0
-    for index, length in enumerate(place.confirmed or ()):
+    for index, length in enumerate(located.confirmed or ()):
         if length >= end and located.drives[index] and index not in lost:
             recorded += 1
     return recorded if lost else max(recorded, policy(located.policy).copies_fast)

@@ -66,7 +66,7 @@ class Question:
 class Place:
     """An extent and its segment as one look-up saw them."""
 
-    __slots__ = ("confirmed", "located", "lost")
+    __slots__ = ("located", "lost")
 
     def __init__(self, fields: list[Any]) -> None:
         (
@@ -75,9 +75,8 @@ class Place:
         ) = fields  # fmt: skip
         self.located = Located(
             _segment(segment), layout, state, epoch, drives, size, cell_size, policy,
-            offset, record_size, skip, length,
+            offset, record_size, skip, length, confirmed,
         )  # fmt: skip
-        self.confirmed: list[int] | None = confirmed
         self.lost: list[int] | None = lost
 
 

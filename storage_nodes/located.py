@@ -26,6 +26,7 @@ class Located:
     record_size: int | None  # payload bytes of the whole record; None: raw bytes
     skip: int  # where in the record's payload the extent starts
     length: int
+    confirmed: Sequence[int] | None = None  # durable bytes of each copy; None: not known
 
 
 @dataclass(slots=True, eq=False)

@@ -113,6 +113,11 @@ class Window:
             task.cancel()
         self._ranges.clear()
 
+    def _may_end_before(self, index: int, ranges: Ranges) -> bool:
+        """Whether nobody has confirmed that this copy reaches the end of the ranges."""
+        confirmed = self.located.confirmed
+        return confirmed is None or confirmed[index] < max(stop for _, stop in ranges)
+
     def _copy_of(
         self, index: int, ranges: Ranges, check: Check
     ) -> Callable[[], Awaitable[list[bytes]]]:
@@ -133,8 +138,9 @@ class Window:
             if is_whole and check(found):
                 self._pace.add(perf_counter() - began)
                 return found
-            is_zero = all(piece.count(0) == len(piece) for piece in found)
-            if not is_whole or is_zero or self.located.state == "open":
+            if self.located.state == "open" or (
+                self._may_end_before(index, ranges) and (not is_whole or _is_zero(found))
+            ):
                 # A copy closed early is a prefix of the others, perhaps with zeros behind it up to
                 # the length its file had from the start: nothing is wrong with it.
                 raise ShardMissing("The copy ends before that.", shard=name)
@@ -261,6 +267,10 @@ class Window:
 
     def _report(self, index: int, state: State) -> None:
         self._damage.noticed(self.located.segment_id, self.located.epoch, index, state)
+
+
+def _is_zero(pieces: list[bytes]) -> bool:
+    return all(piece.count(0) == len(piece) for piece in pieces)
 
 
 def _retrieved(task: "asyncio.Task[bytes]") -> None:

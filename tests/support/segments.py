@@ -254,4 +254,5 @@ def located(rows: MemoryRows, stored: Stored) -> Located:
         stored.record_size,
         0,
         stored.length,
+        row.confirmed,
     )

@@ -6,6 +6,7 @@ from itertools import combinations
 import pytest
 
 from core.errors import NotEnoughShards
+from storage_nodes.pack_format import record_length
 from storage_nodes.shard_file import HEADER_SIZE
 from storage_nodes.shard_name import ShardName
 from tests.support.read_bench import LARGE, MEDIUM, SMALL, ReadBench, reading
@@ -41,14 +42,32 @@ async def test_a_copy_that_ends_early_is_not_damage(bench: ReadBench, ends_in: s
     place = await bench.packed(SMALL)
     place.state = "sealed"
     first = place.segment_id.int % 3
-    behind = bench.shard(place, first)
-    if ends_in == "its length":
-        del behind[HEADER_SIZE:]
-    else:
-        behind[HEADER_SIZE:] = bytes(len(behind) - HEADER_SIZE)
+    place.confirmed = [0 if index == first else place.size for index in range(3)]
+    end_early(bench.shard(place, first), ends_in)
 
     assert await bench.segments.read(place, 0, 5000) == SMALL
     assert await bench.noticed() == []
+
+
+@pytest.mark.parametrize("ends_in", ["its length", "zeros"])
+async def test_a_copy_that_ends_before_what_was_confirmed_of_it_is_damage(
+    bench: ReadBench, ends_in: str
+) -> None:
+    place = await bench.packed(SMALL)
+    bench.rows.rows[place.segment_id].state = place.state = "sealed"
+    first = place.segment_id.int % 3
+    place.confirmed = [place.offset + record_length(len(SMALL))] * 3
+    end_early(bench.shard(place, first), ends_in)
+
+    assert await bench.segments.read(place, 0, 5000) == SMALL
+    assert await bench.noticed() == [(first, "corrupt")]
+
+
+def end_early(copy: bytearray, ends_in: str) -> None:
+    if ends_in == "its length":
+        del copy[HEADER_SIZE:]
+    else:
+        copy[HEADER_SIZE:] = bytes(len(copy) - HEADER_SIZE)
 
 
 async def test_a_missing_copy_is_read_around_and_told(bench: ReadBench) -> None:
