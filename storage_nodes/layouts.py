@@ -33,6 +33,7 @@ class SegmentRow:
     cell_size: int | None
     confirmed: tuple[int, ...] | None
     sealed_at: datetime | None
+    successor: UUID | None
 
     def is_where(self, other: "SegmentRow") -> bool:
         """Is that the same layout on the same drives?"""
@@ -49,12 +50,26 @@ class RetiredRow:
     width: int
 
 
-_COLUMNS = "id, storage_policy, layout, state, epoch, size, drives, cell_size, confirmed, sealed_at"
+_COLUMNS = (
+    "id, storage_policy, layout, state, epoch, size, drives, cell_size, confirmed, sealed_at,"
+    " successor"
+)
 
 
 def segment(segment_id: UUID) -> SegmentRow | None:
     found = segments("id = %s", segment_id)
     return found[0] if found else None
+
+
+def successor(segment_id: UUID) -> SegmentRow | None:
+    """The segment that has the bytes of this one now: itself, unless it was gathered into another.
+
+    None or a dead one: nobody has them, because nothing names them any more.
+    """
+    now = segment(segment_id)
+    while now is not None and now.state == "dead" and now.successor is not None:
+        now = segment(now.successor)
+    return now
 
 
 def segments(condition: str, *params: Any) -> list[SegmentRow]:
@@ -299,6 +314,7 @@ def _segment(row: tuple[Any, ...]) -> SegmentRow:
         cell_size=row[7],
         confirmed=None if row[8] is None else tuple(row[8]),
         sealed_at=row[9],
+        successor=row[10],
     )
 
 

@@ -47,6 +47,9 @@ class Segment(models.Model):
     cell_size = models.IntegerField(null=True, blank=True)
     created = models.DateTimeField(db_default=Now())
     sealed_at = models.DateTimeField(null=True, blank=True)
+    successor = models.UUIDField(
+        null=True, blank=True, help_text="Of a dead one: the segment its records were gathered into"
+    )
     changed = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -130,9 +130,13 @@ def _clear(row: RetiredRow, here: Storage) -> None:
 
 
 def _successor_is_whole(row: RetiredRow, here: Storage) -> bool:
-    """The layout that replaced this one needs it no more; what it lacks is owed to repair."""
-    now = layouts.segment(row.segment)
-    if now is None or now.state == "dead" or now.epoch <= row.epoch:
+    """What replaced this layout, a later one or a gathered segment, needs it no more; what that
+    lacks is owed to repair.
+    """
+    now = layouts.successor(row.segment)
+    if now is None or now.state == "dead":
+        return True
+    if now.id == row.segment and now.epoch <= row.epoch:
         return True
     width = policy(now.policy).width if now.layout == "coded" else len(now.drives)
     found = run(garbage.present(now, here.stores))

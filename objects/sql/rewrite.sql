@@ -90,7 +90,7 @@ BEGIN
         'target', target, 'segments', to_jsonb(moved_segments),
         'from', to_jsonb(moved_from), 'to', to_jsonb(moved_to)));
     FOREACH source IN ARRAY ARRAY(SELECT unnest(sources) AS id ORDER BY id) LOOP
-        PERFORM bury(source, grace);
+        PERFORM bury(source, grace, target);
     END LOOP;
     RETURN true;
 END

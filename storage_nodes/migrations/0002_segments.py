@@ -118,6 +118,14 @@ class Migration(migrations.Migration):
                 ),
                 ("sealed_at", models.DateTimeField(blank=True, null=True)),
                 (
+                    "successor",
+                    models.UUIDField(
+                        blank=True,
+                        help_text="Of a dead one: the segment its records were gathered into",
+                        null=True,
+                    ),
+                ),
+                (
                     "changed",
                     models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
                 ),

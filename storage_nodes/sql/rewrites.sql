@@ -197,13 +197,16 @@ BEGIN
 END
 $$;
 
--- bury: no extent will ever name it again. The caller has decided so under the row's lock.
-CREATE FUNCTION bury(the_id uuid, grace interval) RETURNS void LANGUAGE plpgsql AS $$
+-- bury: no extent will ever name it again. The caller has decided so under the row's lock. `heir`: the
+-- segment its records were gathered into, without which its files may not go.
+CREATE FUNCTION bury(the_id uuid, grace interval, heir uuid DEFAULT NULL) RETURNS void
+LANGUAGE plpgsql AS $$
 DECLARE
     it segment%ROWTYPE;
 BEGIN
     UPDATE segment SET
-        state = 'dead', owner = NULL, lease_until = NULL, changed = now()
+        state = 'dead', owner = NULL, lease_until = NULL, successor = coalesce(heir, successor),
+        changed = now()
     WHERE id = the_id RETURNING * INTO it;
     PERFORM retire(it.id, it.epoch, it.drives, it.layout, grace);
     DELETE FROM segment_shard WHERE segment_id = the_id;
