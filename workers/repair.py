@@ -5,11 +5,14 @@ for every segment of a drive that is gone, the least redundant first.
 
 A shard is written before any row names it, under an intent that `collect` would clean up after;
 the row changes by compare-and-set. What was on the old drive is retired, never overwritten.
+
+A shard that lies in its drive's trash while the row names it there is taken out before it is called
+missing, and counts once it has been read through.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -20,7 +23,7 @@ from core.failpoints import declare
 from core.wording import counted
 from jobs.catalogue import REPAIR
 from jobs.step import NotYet, Step
-from storage_nodes import copies, layouts, placement, rebuild
+from storage_nodes import copies, layouts, placement, rebuild, returning
 from storage_nodes.copies import Copies
 from storage_nodes.layouts import SegmentRow
 from storage_nodes.policy import policy
@@ -35,6 +38,9 @@ from workers.storage import Storage, run, storage
 
 # How long until a segment is looked at again that could not be made whole now.
 AGAIN_AFTER_S = 15.0
+# It is not what was read, and is read anew.
+CHANGED = "the segment has changed meanwhile"
+CHANGED_AFTER_S = 1.0
 
 CLAIMED = declare("repair.claimed", point="C14", doc="a lost shard is known, nothing written")
 COPIED = declare(
@@ -50,6 +56,7 @@ class Health:
     good: frozenset[int]
     broken: dict[int, str]
     unknown: frozenset[int]
+    trashed: frozenset[int]  # the broken ones that lie in trash
 
 
 @handles(REPAIR)
@@ -64,6 +71,10 @@ def repair(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
 def _mend(row: SegmentRow, here: Storage, context: Context) -> Iterator[Step]:
     shards = _shards(row, here)
     health = run(examine(shards, here, layouts.known_damage(row)))
+    if health.trashed:
+        _take_back(row, health.trashed, here)
+        yield Step(done=0, total=len(health.broken))
+        health = run(examine(shards, here, layouts.known_damage(row)))
     for index in health.good & layouts.known_damage(row).keys():
         layouts.mended(row, index, row.drives[index])
     total = len(health.broken)
@@ -118,6 +129,7 @@ async def examine(
     good: set[int] = set()
     broken: dict[int, str] = {}
     unknown: set[int] = set()
+    trashed: set[int] = set()
     for index, drive in enumerate(shards.drives):
         if drive == 0 or here.is_lost(drive):
             broken[index] = "missing"
@@ -126,6 +138,8 @@ async def examine(
             found = await stores[drive].stat(_name(shards, index))
             if found is None or found.trashed:
                 broken[index] = "missing"
+                if found is not None:
+                    trashed.add(index)
             elif (thoroughly or index in known) and not await is_whole(
                 shards, index, stores[drive]
             ):
@@ -134,7 +148,7 @@ async def examine(
                 good.add(index)
         except (StoreError, OSError, KeyError):
             unknown.add(index)
-    return Health(frozenset(good), broken, frozenset(unknown))
+    return Health(frozenset(good), broken, frozenset(unknown), frozenset(trashed))
 
 
 async def is_whole(shards: Coded | Copies, index: int, store: ShardStore) -> bool:
@@ -142,6 +156,18 @@ async def is_whole(shards: Coded | Copies, index: int, store: ShardStore) -> boo
     if isinstance(shards, Coded):
         return await rebuild.is_whole(shards, index, store)
     return await rebuild.copy_is_whole(shards, _name(shards, index), store)
+
+
+def _take_back(row: SegmentRow, trashed: Collection[int], here: Storage) -> None:
+    """Take these shards out of trash, as long as the row names them where they are.
+
+    One that its drive does not give back now is still there afterwards, and missing like any other.
+    """
+    named = [index for index in trashed if returning.begin(row, index)]
+    run(returning.take_out(row, named, here.stores))
+    still_named = [index for index in named if returning.end(row, index)]
+    if len(still_named) < len(trashed):
+        raise NotYet(CHANGED, after_s=CHANGED_AFTER_S)
 
 
 def _targets(row: SegmentRow, broken: Iterable[int], here: Storage) -> dict[int, int]:
@@ -209,7 +235,7 @@ def _settle(row: SegmentRow, index: int, drive: int) -> None:
         else layouts.swap_shard(row, index, old=old, new=drive, grace_s=config().jobs.grace_s)
     )
     if not done:
-        raise NotYet("the segment has changed meanwhile", after_s=1.0)
+        raise NotYet(CHANGED, after_s=CHANGED_AFTER_S)
 
 
 def _name(shards: Coded | Copies, index: int) -> ShardName:

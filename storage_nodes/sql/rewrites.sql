@@ -161,6 +161,43 @@ BEGIN
 END
 $$;
 
+-- shard_returns: may a shard be taken out of its drive's trash? Only while the segment names it there:
+-- whoever retires it from now on does so with a grace, and trashes it again. It is on record as missing
+-- until it has been read through.
+CREATE FUNCTION shard_returns(the_id uuid, the_epoch integer, the_index integer, the_drive integer)
+RETURNS boolean LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM 1 FROM segment
+     WHERE id = the_id AND epoch = the_epoch AND drives[the_index + 1] = the_drive
+       AND state IN ('sealed', 'stored') FOR SHARE;
+    IF NOT FOUND THEN
+        RETURN false;
+    END IF;
+    INSERT INTO segment_shard (segment_id, epoch, index, drive_id, state, noticed)
+    VALUES (the_id, the_epoch, the_index, the_drive, 'missing', now())
+        ON CONFLICT DO NOTHING;
+    RETURN true;
+END
+$$;
+
+-- shard_returned: it may be out of the trash by now. False: the segment has ceased to name it there
+-- meanwhile, and collect may have been before it was out; it is retired anew.
+CREATE FUNCTION shard_returned(
+    the_id uuid, the_epoch integer, the_drives integer[], the_layout text, the_index integer
+) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    the_drive integer := the_drives[the_index + 1];
+BEGIN
+    IF shard_returns(the_id, the_epoch, the_index, the_drive) THEN
+        RETURN true;
+    END IF;
+    PERFORM retire(
+        the_id, the_epoch, only_drive(cardinality(the_drives), the_index, the_drive), the_layout,
+        interval '0');
+    RETURN false;
+END
+$$;
+
 -- retired_claim: which drives of a due row may be cleared now. An empty answer: none, or not due. What
 -- a segment names at this moment is never in it, whatever the row says.
 CREATE FUNCTION retired_claim(the_row bigint) RETURNS integer[] LANGUAGE plpgsql AS $$
