@@ -10,7 +10,7 @@ go to trash, then the row says so, and only a day later are they unlinked.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -127,6 +127,19 @@ def _clear(row: RetiredRow, here: Storage) -> None:
         layouts.trashed(row)
     else:
         layouts.put_off(row, AGAIN_AFTER_S)
+    _notice(row, drives)
+
+
+def _notice(row: RetiredRow, drives: Sequence[int]) -> None:
+    """Of a worker that was held up: another has cleared these drives before, and a repair has used
+    one of them since. What is live has to come back out of the trash.
+    """
+    now = layouts.segment(row.segment)
+    if now is None or now.epoch != row.epoch or now.state == "dead":
+        return
+    for index, (cleared, live) in enumerate(zip(drives, now.drives, strict=False)):
+        if cleared and cleared == live:
+            layouts.noticed(now, index, "missing")
 
 
 def _successor_is_whole(row: RetiredRow, here: Storage) -> bool:

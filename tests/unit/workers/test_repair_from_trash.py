@@ -200,6 +200,29 @@ def test_what_is_given_up_while_it_comes_out_of_trash_goes_back(drives, database
     assert (row.drives[2], f"{pack.id.hex}.{row.epoch}.2") not in drives.files()
 
 
+def test_a_late_collector_that_trashes_a_live_shard_owes_its_return(drives, database):
+    pack = big(drives)
+    perform(encode.encode, pack.id)
+    row = layouts.segment(pack.id)
+    index, drive = next(at for at in enumerate(row.drives) if at[1] not in pack.drives)
+    file = (drive, f"{pack.id.hex}.{row.epoch}.{index}")
+    names_it = f"UPDATE segment SET drives[{index + 1}] = %s WHERE id = '{pack.id}' RETURNING id"
+    ask(names_it, 0)
+    retired = f"SELECT retire(%s, %s, only_drive(9, {index}, %s), 'coded', interval '0')"
+    ask(retired, pack.id, row.epoch, drive)
+    late = Interrupted(drives.everything[drive], database, names_it % drive)
+    drives.everything[drive] = late
+
+    perform(collect.collect)
+
+    assert layouts.segment(pack.id) == row
+    assert file not in drives.files()
+    assert layouts.known_damage(row) == {index: "missing"}
+    perform(repair.repair, pack.id)
+    assert file in drives.files()
+    assert not layouts.known_damage(row)
+
+
 @pytest.fixture
 def node() -> Iterator[RunningNode]:
     with running_node(drives=3) as running:
