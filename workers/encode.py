@@ -17,7 +17,8 @@ from core.config import config
 from core.errors import NotEnoughShards
 from core.failpoints import declare
 from core.names import new_id
-from jobs.catalogue import ENCODE
+from jobs.catalogue import ENCODE, REPAIR
+from jobs.enqueue import enqueue
 from jobs.step import NotYet, Step
 from objects import rewrite
 from storage_nodes import copies, encoder, layouts
@@ -168,10 +169,13 @@ def _gather(
 
 
 def _read(source: Copies, here: Storage) -> Space | None:
-    """The address space, or None while one of its records can be read from no copy."""
+    """The address space, or None while one of its records can be read from no copy: what of those
+    lies in trash is repair's to bring back.
+    """
     try:
         return run(copies.read(source, here.stores))
     except NotEnoughShards:
+        enqueue(REPAIR, source.segment)
         return None
 
 

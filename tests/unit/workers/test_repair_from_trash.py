@@ -84,6 +84,16 @@ def test_a_verification_owes_the_return_of_what_lies_in_trash(drives):
     assert ask("SELECT subject FROM job WHERE family = 'repair'") == [(str(pack.id),)]
 
 
+def test_an_encoding_that_cannot_read_the_copies_owes_their_return(drives):
+    pack = big(drives)
+    _back_in_time(drives, pack)
+
+    with pytest.raises(NotYet):
+        perform(encode.encode, pack.id)
+
+    assert ask("SELECT subject FROM job WHERE family = 'repair'") == [(str(pack.id),)]
+
+
 def test_more_trashed_shards_than_parity_come_back(drives):
     pack = big(drives)
     perform(encode.encode, pack.id)
