@@ -58,6 +58,11 @@ $$;
 
 -- queue_slot: queue a scheduled family's job for the present slot of its interval, once, however
 -- many ask. A slot whose predecessor is not finished is passed over: work does not pile up.
+--
+-- A last slot that lies ahead was queued by a clock that has been put back since: the present one counts
+-- anew, or the family would stand still for as long as that clock was ahead. A beat that was held up
+-- brings an older slot as well, but the last one does not lie ahead then: it queues nothing. That is
+-- why the clock is read again here, and not only when the statement began.
 CREATE FUNCTION queue_slot(the_family text, default_interval integer) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
@@ -69,7 +74,8 @@ BEGIN
     INSERT INTO job_family AS f (name, paused, last_slot, changed)
     VALUES (the_family, false, slot, now())
     ON CONFLICT (name) DO UPDATE SET last_slot = excluded.last_slot
-        WHERE f.last_slot IS NULL OR f.last_slot < excluded.last_slot;
+        WHERE f.last_slot IS NULL OR f.last_slot < excluded.last_slot
+           OR f.last_slot > clock_timestamp();
     IF NOT FOUND THEN
         RETURN false;
     END IF;

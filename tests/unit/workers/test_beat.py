@@ -58,6 +58,26 @@ def test_work_does_not_pile_up_behind_an_unfinished_slot():
         assert slots() == ["slot:earlier"]
 
 
+def test_a_clock_that_was_put_back_does_not_hold_up_the_schedule():
+    with family("timed", lambda subject, cursor, context: iter(()), every_s=EVERY_S):
+        queue_due()
+        work_off()
+        last_slot_lies("1 day")
+
+        assert "timed" in queue_due()
+        work_off()
+        assert "timed" not in queue_due()
+
+
+def test_a_beat_that_was_held_up_queues_no_slot_from_before_the_last():
+    with family("timed", lambda subject, cursor, context: iter(()), every_s=EVERY_S):
+        queue_due()
+        work_off()
+        last_slot_lies("-1 second")
+
+        assert "timed" not in queue_due()
+
+
 def test_a_family_without_an_interval_is_not_scheduled():
     with family("timed"):
         assert "timed" not in queue_due()
@@ -80,3 +100,16 @@ def earlier_slot() -> None:
         cursor.execute(
             "UPDATE job_family SET last_slot = last_slot - interval '1 day' WHERE name = 'timed'"
         )
+
+
+def last_slot_lies(ahead: str) -> None:
+    """As if the last slot queued lay so far ahead of the database's present."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE job_family SET last_slot = now() + %s::interval WHERE name = 'timed'", [ahead]
+        )
+
+
+def work_off() -> None:
+    (one,) = Job.objects.filter(family="timed")
+    assert run_job(one.id) == "done"
