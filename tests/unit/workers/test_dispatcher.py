@@ -1,11 +1,10 @@
-"""Due rows reach Celery: once as a rule, again when something was lost, never not at all."""
+"""Due rows reach Celery: each once, the most urgent first, whatever stops where."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import timedelta
-from uuid import UUID
 
 import pytest
 from django.db import connection
@@ -17,34 +16,13 @@ from jobs import control, queries
 from jobs.catalogue import USAGE
 from jobs.enqueue import enqueue
 from jobs.lease import Lease
-from jobs.models import Job, JobDone
+from tests.support.broker import Queue
 from tests.support.work import age, family, job, owe
 from workers.dispatcher import Dispatcher, run
-from workers.tasks import Due
 
 pytestmark = pytest.mark.usefixtures("database")
 
 DEADLINE_S = 60.0
-
-
-class Queue:
-    """Stands for Redis: what arrived, in order; can be down."""
-
-    def __init__(self) -> None:
-        self.arrived: list[UUID] = []
-        self.is_down = False
-        self.something = threading.Event()
-
-    def __call__(self, batch: Sequence[Due]) -> None:
-        if self.is_down:
-            raise ConnectionError("no broker")
-        self.arrived += [due.job_id for due in batch]
-        if batch:
-            self.something.set()
-
-    def lying(self, _: Sequence[str]) -> list[UUID]:
-        """All that arrived."""
-        return self.arrived
 
 
 @pytest.fixture
@@ -114,63 +92,6 @@ def test_no_more_jobs_lie_in_the_queue_than_the_family_allows(queue: Queue):
         assert len(queue.arrived) == 3
 
 
-def test_what_an_emptied_redis_lost_is_published_again(queue: Queue):
-    with family("sent") as sent:
-        one = owe(sent)
-        Dispatcher(queue, queue.lying).round()
-        queue.arrived.clear()
-
-        Dispatcher(queue, queue.lying).round()
-        assert queue.arrived == []
-        age("sent_at", one, 61)
-        Dispatcher(queue, queue.lying).round()
-
-        assert queue.arrived == [one]
-
-
-def test_a_backlog_that_waits_its_turn_is_not_published_again(queue: Queue):
-    with family("sent", window=2) as sent:
-        for number in range(5):
-            owe(sent, str(number))
-        Dispatcher(queue, queue.lying).round()
-        waiting = list(queue.arrived)
-        for one in waiting:
-            age("sent_at", one, 3600)
-
-        Dispatcher(queue, queue.lying).round()
-
-        assert queue.arrived == waiting
-
-
-def test_what_got_lost_of_a_backlog_is_published_again_alone(queue: Queue):
-    with family("sent") as sent:
-        for number in range(3):
-            owe(sent, str(number))
-        Dispatcher(queue, queue.lying).round()
-        *kept, lost = queue.arrived
-        queue.arrived.remove(lost)
-        age("sent_at", lost, 61)
-        for one in kept:
-            age("sent_at", one, 3600)
-
-        Dispatcher(queue, queue.lying).round()
-
-        assert queue.arrived == [*kept, lost]
-
-
-def test_a_job_that_has_begun_is_not_published_again(queue: Queue):
-    with family("sent") as sent:
-        one = owe(sent)
-        Dispatcher(queue, queue.lying).round()
-        Lease.claim(one)
-        age("sent_at", one, 61)
-        queue.arrived.clear()
-
-        Dispatcher(queue, queue.lying).round()
-
-        assert queue.arrived == []
-
-
 def test_a_job_redis_did_not_take_is_published_in_the_next_round(queue: Queue):
     with family("sent") as sent:
         one = owe(sent)
@@ -182,33 +103,6 @@ def test_a_job_redis_did_not_take_is_published_in_the_next_round(queue: Queue):
         Dispatcher(queue, queue.lying).round()
 
         assert queue.arrived == [one]
-
-
-def test_a_job_whose_worker_vanished_is_published_again(queue: Queue):
-    with family("sent") as sent:
-        one = owe(sent)
-        Dispatcher(queue, queue.lying).round()
-        Lease.claim(one)
-        age("lease_until", one, 1)
-        queue.arrived.clear()
-        dispatcher = Dispatcher(queue, queue.lying)
-
-        dispatcher.sweep()
-        dispatcher.round()
-
-        assert queue.arrived == [one]
-
-
-def test_a_scheduled_job_that_failed_for_good_makes_way_for_the_next_slot(queue: Queue):
-    with family("sent", attempts=1) as sent:
-        one = owe(sent)
-        Job.objects.filter(pk=one).update(key="slot:20260101T000000")
-        Lease.claim(one)
-        age("lease_until", one, 1)
-
-        Dispatcher(queue, queue.lying).sweep()
-
-        assert JobDone.objects.get(pk=one).outcome == "failed"
 
 
 def test_two_dispatchers_at_once_publish_each_job_once(queue: Queue):

@@ -1,0 +1,102 @@
+"""The dispatcher's sweep: lost messages, vanished workers, failed slots, clocks put back."""
+
+from __future__ import annotations
+
+import pytest
+
+from jobs.lease import Lease
+from jobs.models import Job, JobDone
+from tests.support.broker import Queue
+from tests.support.work import age, family, owe
+from workers.dispatcher import Dispatcher
+
+pytestmark = pytest.mark.usefixtures("database")
+
+
+@pytest.fixture
+def queue() -> Queue:
+    return Queue()
+
+
+def test_what_an_emptied_redis_lost_is_published_again(queue: Queue):
+    with family("sent") as sent:
+        one = owe(sent)
+        Dispatcher(queue, queue.lying).round()
+        queue.arrived.clear()
+
+        Dispatcher(queue, queue.lying).round()
+        assert queue.arrived == []
+        age("sent_at", one, 61)
+        Dispatcher(queue, queue.lying).round()
+
+        assert queue.arrived == [one]
+
+
+def test_a_backlog_that_waits_its_turn_is_not_published_again(queue: Queue):
+    with family("sent", window=2) as sent:
+        for number in range(5):
+            owe(sent, str(number))
+        Dispatcher(queue, queue.lying).round()
+        waiting = list(queue.arrived)
+        for one in waiting:
+            age("sent_at", one, 3600)
+
+        Dispatcher(queue, queue.lying).round()
+
+        assert queue.arrived == waiting
+
+
+def test_what_got_lost_of_a_backlog_is_published_again_alone(queue: Queue):
+    with family("sent") as sent:
+        for number in range(3):
+            owe(sent, str(number))
+        Dispatcher(queue, queue.lying).round()
+        *kept, lost = queue.arrived
+        queue.arrived.remove(lost)
+        age("sent_at", lost, 61)
+        for one in kept:
+            age("sent_at", one, 3600)
+
+        Dispatcher(queue, queue.lying).round()
+
+        assert queue.arrived == [*kept, lost]
+
+
+def test_a_job_that_has_begun_is_not_published_again(queue: Queue):
+    with family("sent") as sent:
+        one = owe(sent)
+        Dispatcher(queue, queue.lying).round()
+        Lease.claim(one)
+        age("sent_at", one, 61)
+        queue.arrived.clear()
+
+        Dispatcher(queue, queue.lying).round()
+
+        assert queue.arrived == []
+
+
+def test_a_job_whose_worker_vanished_is_published_again(queue: Queue):
+    with family("sent") as sent:
+        one = owe(sent)
+        Dispatcher(queue, queue.lying).round()
+        Lease.claim(one)
+        age("lease_until", one, 1)
+        queue.arrived.clear()
+        dispatcher = Dispatcher(queue, queue.lying)
+
+        dispatcher.sweep()
+        dispatcher.round()
+
+        assert queue.arrived == [one]
+
+
+def test_a_scheduled_job_that_failed_for_good_makes_way_for_the_next_slot(queue: Queue):
+    with family("sent", attempts=1) as sent:
+        one = owe(sent)
+        Job.objects.filter(pk=one).update(key="slot:20260101T000000")
+        Lease.claim(one)
+        age("lease_until", one, 1)
+
+        Dispatcher(queue, queue.lying).sweep()
+
+        assert JobDone.objects.get(pk=one).outcome == "failed"
