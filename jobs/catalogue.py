@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 FAMILIES: dict[str, Family] = {}
 
+# No job is put off for longer: it is the longest back-off, and more than any handler asks for. What
+# is put off further was so by a clock that has been put back since; the dispatcher pulls it back.
+LONGEST_WAIT_S = 300.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
@@ -26,7 +30,7 @@ class Family:
     attempts: int = 20
     # Seconds before the second attempt; doubled for each further one up to `backoff_max_s`.
     backoff_s: float = 2.0
-    backoff_max_s: float = 300.0
+    backoff_max_s: float = LONGEST_WAIT_S
     # How long a silent worker keeps its claim; renewed from the background at a third of it.
     lease_s: float = 30.0
     # A job is queued at this interval when set. Rows keyed (family, slot): two beats are harmless.
@@ -39,6 +43,7 @@ class Family:
     def __post_init__(self) -> None:
         assert self.name.isidentifier(), self.name
         assert self.name not in FAMILIES, self.name
+        assert self.backoff_max_s <= LONGEST_WAIT_S, self.name
         if not self.queue:
             object.__setattr__(self, "queue", self.name)
         FAMILIES[self.name] = self

@@ -23,6 +23,7 @@ def enqueue(
     """Owe `family`'s work on `subject` in the caller's transaction.
 
     Owing what is owed already joins that row; owing what runs just now makes it run once more.
+    `run_at` lies at most `LONGEST_WAIT_S` ahead: what lies further is taken for a clock's mistake.
     """
     with connection.cursor() as cursor:
         cursor.execute(

@@ -147,6 +147,39 @@ UPDATE job SET sent_at = statement_timestamp() WHERE id = ANY(ARRAY(SELECT id FR
 RETURNING id, family, priority, run_at
 """
 
+# Times further ahead than anything is put off, or any lease reaches, were written by a clock that
+# has been put back since: such a job would wait until they come again. Whoever holds a lease keeps
+# it: the new end is later than the one it goes by. What was sent is not sent anew here: its message
+# may be on its way, and RESEND sees to it.
+PULL_BACK = """
+WITH unsent AS (
+    SELECT d.id FROM unnest(%(families)s::text[]) f(name) CROSS JOIN LATERAL (
+        SELECT id FROM job WHERE family = f.name AND state = 'ready' AND sent_at IS NULL
+          AND run_at > statement_timestamp() + make_interval(secs => %(wait_s)s)
+        FOR UPDATE SKIP LOCKED
+    ) d
+), sent AS (
+    SELECT d.id FROM unnest(%(families)s::text[]) f(name) CROSS JOIN LATERAL (
+        SELECT id FROM job WHERE family = f.name AND state = 'ready'
+          AND sent_at > statement_timestamp() + make_interval(secs => %(wait_s)s)
+        FOR UPDATE SKIP LOCKED
+    ) d
+), leased AS (
+    SELECT d.id FROM unnest(%(families)s::text[]) f(name) CROSS JOIN LATERAL (
+        SELECT id FROM job WHERE family = f.name AND state = 'leased'
+          AND lease_until > clock_timestamp() + make_interval(secs => %(lease_s)s)
+        FOR UPDATE SKIP LOCKED
+    ) d
+)
+UPDATE job SET
+    run_at = least(run_at, statement_timestamp()),
+    sent_at = CASE WHEN sent_at > statement_timestamp() THEN statement_timestamp() ELSE sent_at END,
+    lease_until = CASE WHEN state = 'leased'
+        THEN least(lease_until, clock_timestamp() + make_interval(secs => %(lease_s)s)) END
+WHERE id = ANY(ARRAY(
+    SELECT id FROM unsent UNION ALL SELECT id FROM sent UNION ALL SELECT id FROM leased))
+"""
+
 UNSEND = "UPDATE job SET sent_at = NULL WHERE id = ANY(%(ids)s) AND state = 'ready'"
 
 OLDEST_SENT = """

@@ -19,7 +19,7 @@ from django.db import Error, connection
 from core import clock, failpoints
 from core.config import config
 from jobs import queries
-from jobs.catalogue import FAMILIES
+from jobs.catalogue import FAMILIES, LONGEST_WAIT_S
 from workers.gauges import Gauges
 from workers.tasks import Due, lying, publish
 
@@ -64,7 +64,9 @@ class Dispatcher:
         return sent
 
     def sweep(self) -> int:
-        """Free the leases of vanished workers; publish again what got lost on its way."""
+        """Free the leases of vanished workers, and what a clock put off that was ahead; publish
+        again what got lost on its way.
+        """
         expired = queries.rows(
             queries.EXPIRE,
             families=self._families,
@@ -73,6 +75,14 @@ class Dispatcher:
         if expired:
             log.warning("leases expired", extra={"jobs": len(expired)})
             queries.changed(queries.RETIRE_SLOTS, ids=[job_id for (job_id,) in expired])
+        put_off = queries.changed(
+            queries.PULL_BACK,
+            families=self._families,
+            wait_s=LONGEST_WAIT_S,
+            lease_s=max(each.lease_s for each in FAMILIES.values()),
+        )
+        if put_off:
+            log.warning("the clock was put back; jobs were to wait", extra={"jobs": put_off})
         lost = queries.rows(
             queries.RESEND,
             families=self._families,

@@ -13,7 +13,7 @@ from core import clock, failpoints
 from core.errors import FailpointRaised
 from core.names import new_id
 from jobs import control, queries
-from jobs.catalogue import USAGE
+from jobs.catalogue import LONGEST_WAIT_S, USAGE
 from jobs.enqueue import enqueue
 from jobs.lease import Lease
 from tests.support.broker import Queue
@@ -58,7 +58,7 @@ def test_urgent_jobs_go_first(queue: Queue):
 
 def test_a_job_that_is_not_due_waits(queue: Queue):
     with family("sent") as sent:
-        owe(sent, run_at=clock.now() + timedelta(hours=1))
+        owe(sent, run_at=clock.now() + timedelta(seconds=LONGEST_WAIT_S - 10))
 
         Dispatcher(queue, queue.lying).round()
 
@@ -207,8 +207,10 @@ def test_taking_the_next_jobs_does_not_read_the_backlog():
                 "rooms": [sent.window],
                 "lying": [new_id()],
                 "after_s": 60,
+                "wait_s": LONGEST_WAIT_S,
+                "lease_s": 60,
             }
-            for statement in (queries.TAKE, queries.RESEND):
+            for statement in (queries.TAKE, queries.RESEND, queries.PULL_BACK):
                 cursor.execute(f"EXPLAIN {statement}", asked)
                 plan = "\n".join(line for (line,) in cursor.fetchall())
 

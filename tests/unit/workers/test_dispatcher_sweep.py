@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from core import clock
+from jobs.catalogue import FAMILIES
 from jobs.lease import Lease
 from jobs.models import Job, JobDone
 from tests.support.broker import Queue
-from tests.support.work import age, family, owe
+from tests.support.work import age, family, job, owe
 from workers.dispatcher import Dispatcher
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -100,3 +102,51 @@ def test_a_scheduled_job_that_failed_for_good_makes_way_for_the_next_slot(queue:
         Dispatcher(queue, queue.lying).sweep()
 
         assert JobDone.objects.get(pk=one).outcome == "failed"
+
+
+# What a clock that was a day ahead has written lies a day ahead once it is put back.
+A_DAY = -86400.0
+
+
+def test_what_was_owed_before_the_clock_was_put_back_is_published(queue: Queue):
+    with family("sent") as sent:
+        one = owe(sent)
+        age("run_at", one, A_DAY)
+        dispatcher = Dispatcher(queue, queue.lying)
+
+        dispatcher.sweep()
+        dispatcher.round()
+
+        assert queue.arrived == [one]
+
+
+def test_what_was_lost_before_the_clock_was_put_back_is_published_again(queue: Queue):
+    with family("sent") as sent:
+        one = owe(sent)
+        age("run_at", one, A_DAY)
+        age("sent_at", one, A_DAY)
+
+        Dispatcher(queue, queue.lying).sweep()
+
+        aged_s = (clock.now() - (job(one).sent_at or clock.now())).total_seconds()
+        assert abs(aged_s) < 60
+        age("sent_at", one, 61)
+        Dispatcher(queue, queue.lying).sweep()
+        assert queue.arrived == [one]
+
+
+def test_a_lease_from_before_the_clock_was_put_back_is_held_no_longer_than_any(queue: Queue):
+    with family("sent") as sent:
+        one = owe(sent)
+        lease = Lease.claim(one)
+        assert lease is not None
+        age("lease_until", one, A_DAY)
+
+        Dispatcher(queue, queue.lying).sweep()
+
+        lease_until = job(one).lease_until
+        assert lease_until is not None
+        left_s = (lease_until - clock.now()).total_seconds()
+        assert sent.lease_s - 1 < left_s < max(each.lease_s for each in FAMILIES.values()) + 1
+        lease.renew()
+        lease.check()

@@ -23,7 +23,7 @@ def test_a_failed_attempt_backs_off_and_keeps_its_error():
         yield Step(done=1)
         raise RuntimeError("no luck")
 
-    with family("failing", failing, backoff_s=100.0, backoff_max_s=1000.0) as made:
+    with family("failing", failing, backoff_s=100.0, backoff_max_s=200.0) as made:
         one = owe(made)
 
         assert run_job(one) == "failed"
@@ -95,7 +95,7 @@ def test_a_job_that_keeps_killing_its_worker_fails_in_the_end():
 def test_waiting_for_something_costs_no_attempt():
     def waiting(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
         yield Step(done=1, cursor="kept")
-        raise NotYet("too few drives", after_s=3600)
+        raise NotYet("too few drives", after_s=300)
 
     with family("waiting", waiting) as made:
         one = owe(made)
