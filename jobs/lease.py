@@ -98,11 +98,8 @@ class Lease:
         return self.give_up(error)
 
     def give_up(self, error: str) -> bool:
-        """Keep the row as failed; a scheduled one makes way for the next slot."""
-        parked = self._change(queries.PARK, error=error)
-        if parked:
-            queries.changed(queries.RETIRE_SLOTS, ids=[self.job_id])
-        return parked
+        """Keep the row as failed; the dispatcher's sweep takes away a scheduled one."""
+        return self._change(queries.PARK, error=error)
 
     def finish(self, outcome: str = DONE) -> bool:
         """Move the job to the finished ones, or queue it anew when it was owed again meanwhile."""

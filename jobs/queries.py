@@ -82,9 +82,11 @@ SELECT {_LIST}, statement_timestamp(), %(outcome)s FROM gone
 """
 
 # A scheduled job that failed makes way for the next slot; the others stay, to be seen and retried.
+# Whoever failed it, and whatever became of them since: a row left here would end the schedule.
 RETIRE_SLOTS = f"""
 WITH gone AS (
-    DELETE FROM job WHERE id = ANY(%(ids)s) AND state = 'failed' AND key LIKE 'slot:%%' RETURNING *
+    DELETE FROM job WHERE family = ANY(%(scheduled)s) AND state = 'failed' AND key LIKE 'slot:%%'
+    RETURNING *
 )
 INSERT INTO job_done ({_LIST}, finished, outcome)
 SELECT {_LIST}, statement_timestamp(), 'failed' FROM gone
@@ -105,7 +107,6 @@ UPDATE job SET
     last_error = 'the worker vanished'
 FROM unnest(%(families)s::text[], %(attempts)s::integer[]) f(name, attempts)
 WHERE job.state = 'leased' AND job.lease_until < clock_timestamp() AND job.family = f.name
-RETURNING job.id
 """
 
 # Rows never sent, per family as many as its queue has room for. Marked before they are published:

@@ -52,6 +52,7 @@ class Dispatcher:
         self._lying = lying
         self._sweep_at = 0.0
         self._families = sorted(FAMILIES)
+        self._scheduled = [name for name in self._families if FAMILIES[name].every_s is not None]
         self._rooms = [FAMILIES[name].window for name in self._families]
 
     def round(self) -> int:
@@ -64,17 +65,17 @@ class Dispatcher:
         return sent
 
     def sweep(self) -> int:
-        """Free the leases of vanished workers, and what a clock put off that was ahead; publish
-        again what got lost on its way.
+        """Free the leases of vanished workers, the slots of failed jobs, and what a clock put off
+        that was ahead; publish again what got lost on its way.
         """
-        expired = queries.rows(
+        expired = queries.changed(
             queries.EXPIRE,
             families=self._families,
             attempts=[FAMILIES[name].attempts for name in self._families],
         )
         if expired:
-            log.warning("leases expired", extra={"jobs": len(expired)})
-            queries.changed(queries.RETIRE_SLOTS, ids=[job_id for (job_id,) in expired])
+            log.warning("leases expired", extra={"jobs": expired})
+        queries.changed(queries.RETIRE_SLOTS, scheduled=self._scheduled)
         put_off = queries.changed(
             queries.PULL_BACK,
             families=self._families,

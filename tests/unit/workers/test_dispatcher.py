@@ -209,8 +209,14 @@ def test_taking_the_next_jobs_does_not_read_the_backlog():
                 "after_s": 60,
                 "wait_s": LONGEST_WAIT_S,
                 "lease_s": 60,
+                "scheduled": [USAGE.name],
             }
-            for statement in (queries.TAKE, queries.RESEND, queries.PULL_BACK):
+            for statement in (
+                queries.TAKE,
+                queries.RESEND,
+                queries.PULL_BACK,
+                queries.RETIRE_SLOTS,
+            ):
                 cursor.execute(f"EXPLAIN {statement}", asked)
                 plan = "\n".join(line for (line,) in cursor.fetchall())
 

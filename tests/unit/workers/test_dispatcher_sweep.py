@@ -7,12 +7,16 @@ import pytest
 from core import clock
 from jobs.catalogue import FAMILIES
 from jobs.lease import Lease
-from jobs.models import Job, JobDone
+from jobs.models import Job, JobDone, JobFamily
 from tests.support.broker import Queue
 from tests.support.work import age, family, job, owe
+from workers.beat import queue_due
 from workers.dispatcher import Dispatcher
 
 pytestmark = pytest.mark.usefixtures("database")
+
+# Long enough that no test ever sees its end.
+EVERY_S = 10**9
 
 
 @pytest.fixture
@@ -93,15 +97,49 @@ def test_a_job_whose_worker_vanished_is_published_again(queue: Queue):
 
 
 def test_a_scheduled_job_that_failed_for_good_makes_way_for_the_next_slot(queue: Queue):
-    with family("sent", attempts=1) as sent:
-        one = owe(sent)
-        Job.objects.filter(pk=one).update(key="slot:20260101T000000")
+    with family("sent", attempts=1, every_s=EVERY_S):
+        queue_due()
+        one = Job.objects.get(family="sent").id
         Lease.claim(one)
         age("lease_until", one, 1)
 
         Dispatcher(queue, queue.lying).sweep()
 
         assert JobDone.objects.get(pk=one).outcome == "failed"
+
+
+def test_a_scheduled_job_that_gave_up_makes_way_for_the_next_slot(queue: Queue):
+    with family("sent", every_s=EVERY_S):
+        queue_due()
+        lease = Lease.claim(Job.objects.get(family="sent").id)
+        assert lease is not None
+        lease.give_up("it is gone")
+
+        Dispatcher(queue, queue.lying).sweep()
+        JobFamily.objects.filter(name="sent").update(last_slot=None)
+
+        assert "sent" in queue_due()
+
+
+def test_a_failed_slot_that_a_killed_process_left_does_not_end_the_schedule(queue: Queue):
+    with family("sent", every_s=EVERY_S):
+        queue_due()
+        Job.objects.filter(family="sent").update(state="failed", last_error="the worker vanished")
+
+        Dispatcher(queue, queue.lying).sweep()
+        JobFamily.objects.filter(name="sent").update(last_slot=None)
+
+        assert "sent" in queue_due()
+
+
+def test_a_failed_job_nobody_scheduled_stays_to_be_seen(queue: Queue):
+    with family("sent", every_s=EVERY_S) as sent:
+        one = owe(sent)
+        Job.objects.filter(pk=one).update(state="failed")
+
+        Dispatcher(queue, queue.lying).sweep()
+
+        assert job(one).state == "failed"
 
 
 # What a clock that was a day ahead has written lies a day ahead once it is put back.
