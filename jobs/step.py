@@ -10,7 +10,10 @@ from jobs.catalogue import LONGEST_WAIT_S
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Step:
-    """One unit is done and may be forgotten: work resumes after it, from `cursor`."""
+    """One unit is done and may be forgotten: work resumes after it, from `cursor`.
+
+    Without a cursor it resumes from the beginning; a full time slice does not end the run there.
+    """
 
     done: int
     total: int | None = None

@@ -68,10 +68,10 @@ def journal(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
     if known.snapshot is None:
         enqueue(JOURNAL, SNAPSHOT)
         return
-    done = 0
+    done = cursor or 0
     while copied := _copy(known, here):
         done += copied
-        yield Step(done=done)
+        yield Step(done=done, cursor=done)
         known = _lineage(here)
         if copied < MOST_CHANGES:
             break

@@ -36,7 +36,8 @@ class Pace:
 
     save_every_s: float
     look_every_s: float = 1.0
-    # A long job gives others a turn and goes on later; far below the broker's visibility time-out.
+    # A long job gives others a turn at the next step it can resume from, and goes on later; far
+    # below the broker's visibility time-out.
     slice_s: float = 300.0
 
 
@@ -129,7 +130,9 @@ class _Run:
         if lease.paused or lease.family_paused:
             self._save()
             return "paused"
-        if now - self.started >= self.pace.slice_s or stopping.is_requested():
+        # Without a cursor the job would start over, and never end if one slice is too short for it.
+        is_over = step.cursor is not None and now - self.started >= self.pace.slice_s
+        if is_over or stopping.is_requested():
             self._save()
             return "to be continued"
         if lease.steps_per_s:

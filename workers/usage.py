@@ -44,9 +44,9 @@ SELECT coalesce(sum(deltas), 0)::bigint FROM sums
 @handles(USAGE)
 def usage(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
     """Fold until nothing is left."""
-    folded = 0
+    folded = cursor or 0
     while number := queries.rows(FOLD, batch=BATCH)[0][0]:
         folded += number
-        yield Step(done=folded)
+        yield Step(done=folded, cursor=folded)
         if number < BATCH:
             return

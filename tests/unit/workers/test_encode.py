@@ -6,6 +6,9 @@ import pytest
 
 from core import failpoints
 from core.errors import FailpointRaised
+from jobs.catalogue import ENCODE
+from jobs.enqueue import enqueue
+from jobs.models import Job
 from jobs.step import NotYet
 from objects import rewrite
 from storage_nodes import layouts
@@ -13,6 +16,7 @@ from tests.support.coded import payload_of
 from tests.support.drives import SealedPack, ask, big, forget, located
 from tests.support.work import perform, rounds_of
 from workers import collect, encode
+from workers.runner import Pace, run_job
 
 
 def test_an_encoded_segment_keeps_every_object_and_loses_its_copies_later(drives):
@@ -37,6 +41,16 @@ def test_encoding_twice_is_the_same_as_once(drives):
     perform(encode.encode, pack.id)
 
     assert layouts.segment(pack.id) == first
+
+
+def test_an_encoding_that_outlasts_its_time_slice_is_not_thrown_away(drives):
+    pack = big(drives)
+    enqueue(ENCODE, pack.id)
+    one = Job.objects.get(family=ENCODE.name, key=str(pack.id)).id
+
+    assert run_job(one, Pace(save_every_s=1e9, slice_s=0.0)) == "done"
+
+    assert layouts.segment(pack.id).layout == "coded"
 
 
 def test_encoding_survives_one_damaged_copy(drives):

@@ -123,13 +123,35 @@ def test_a_long_job_gives_others_a_turn():
         assert (job(one).state, job(one).cursor, job(one).attempts) == ("ready", 1, 0)
 
 
+def test_work_that_would_start_over_is_not_cut_short():
+    def whole(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
+        yield Step(done=1, total=2)
+        yield Step(done=2, total=2)
+
+    with family("whole", whole) as made:
+        assert run_job(owe(made), Pace(save_every_s=1e9, slice_s=0.0)) == "done"
+
+
+def test_work_that_would_start_over_is_cut_short_when_the_worker_is_to_end():
+    def whole(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
+        yield Step(done=1, total=2)
+        raise AssertionError("went on")
+
+    with family("whole", whole) as made:
+        stopping.request()
+        try:
+            assert run_job(owe(made)) == "to be continued"
+        finally:
+            stopping.withdraw()
+
+
 def test_a_handler_is_closed_before_its_job_is_let_go():
     closed_while: list[str] = []
 
     def holding(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
         try:
-            yield Step(done=1)
-            yield Step(done=2)
+            yield Step(done=1, cursor=1)
+            yield Step(done=2, cursor=2)
         finally:
             closed_while.append(job(context.job_id).state)
 

@@ -12,8 +12,8 @@ from core.names import new_id
 from jobs import queries
 from jobs.catalogue import USAGE
 from tenants import accounts
-from tests.support.work import owe
-from workers.runner import run_job
+from tests.support.work import job, owe
+from workers.runner import Pace, run_job
 from workers.usage import FOLD
 
 pytestmark = pytest.mark.usefixtures("database")
@@ -49,6 +49,19 @@ def test_deltas_are_folded_into_the_buckets_usage(bucket):
 
     assert usage_of(bucket) == [(26, 4, 4)]
     assert queries.rows("SELECT count(*) FROM usage_delta") == [(0,)]
+
+
+def test_a_long_backlog_is_folded_in_turns(bucket):
+    delta(bucket, 10, number=3)
+    one = owe(USAGE, "test")
+    short = Pace(save_every_s=1e9, slice_s=0.0)
+
+    assert run_job(one, short) == "to be continued"
+    assert (job(one).done, job(one).cursor) == (3, 3)
+    delta(bucket, 10)
+    assert run_job(one) == "done"
+
+    assert usage_of(bucket) == [(40, 4, 4)]
 
 
 def test_folding_twice_counts_once(bucket):
