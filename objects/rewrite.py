@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -107,39 +106,6 @@ def move(sources: Sequence[SegmentRow], target: UUID, moved: Moved, grace_s: flo
         )
         MOVING.hit()
     return done
-
-
-def stale_uploads(cutoff: datetime, after: UUID, limit: int) -> list[UUID]:
-    """Open uploads begun before `cutoff`; whether they rest since then is decided one by one."""
-    return [
-        row[0]
-        for row in _ask(
-            "SELECT id FROM upload WHERE state = 'open' AND initiated < %s AND id > %s"
-            " ORDER BY id LIMIT %s",
-            cutoff,
-            after,
-            limit,
-        )
-    ]
-
-
-def abort_stale(upload_id: UUID, cutoff: datetime) -> bool:
-    """Abort an upload unless a part came since `cutoff`."""
-    return _true("SELECT abort_stale(%s, %s)", upload_id, cutoff)
-
-
-def forget_completed(cutoff: datetime, limit: int) -> int:
-    """Completed uploads are remembered for clients that ask again; not for ever. How many went."""
-    return len(
-        _ask(
-            "WITH gone AS (DELETE FROM upload WHERE id IN (SELECT id FROM upload"
-            " WHERE state = 'completed' AND completed_at < %s LIMIT %s) RETURNING id), told AS ("
-            "INSERT INTO change (kind, body) SELECT 'forget', jsonb_build_object('uploads',"
-            " jsonb_agg(id)) FROM gone HAVING count(*) > 0) SELECT id FROM gone",
-            cutoff,
-            limit,
-        )
-    )
 
 
 def _true(sql: str, *params: Any) -> bool:

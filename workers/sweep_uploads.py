@@ -16,7 +16,7 @@ from core.config import config
 from core.failpoints import declare
 from jobs.catalogue import SWEEP_UPLOADS
 from jobs.step import Step
-from objects import rewrite
+from objects import stale_uploads
 from workers.context import Context
 from workers.registry import handles
 
@@ -30,11 +30,11 @@ def sweep_uploads(subject: str, cursor: Any, context: Context) -> Iterator[Step]
     """Abort until none is left."""
     cutoff = clock.now() - timedelta(seconds=config().jobs.upload_ttl_s)
     aborted, after = 0, UUID(int=0)
-    while found := rewrite.stale_uploads(cutoff, after, BATCH):
+    while found := stale_uploads.stale_uploads(cutoff, after, BATCH):
         for upload_id in found:
             FOUND.hit()
-            aborted += rewrite.abort_stale(upload_id, cutoff)
+            aborted += stale_uploads.abort_stale(upload_id, cutoff)
             after = upload_id
             yield Step(done=aborted)
-    while rewrite.forget_completed(cutoff, BATCH):
+    while stale_uploads.forget_completed(cutoff, BATCH):
         yield Step(done=aborted)

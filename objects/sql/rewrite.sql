@@ -95,22 +95,3 @@ BEGIN
     RETURN true;
 END
 $$;
-
--- abort_stale: abort an upload that saw nothing happen since `cutoff`; true when this call did. Parts
--- commit under the upload's lock, so the one looked at here is the last.
-CREATE FUNCTION abort_stale(the_id uuid, cutoff timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
-DECLARE
-    it upload%ROWTYPE;
-BEGIN
-    PERFORM pg_advisory_xact_lock(lock_key(the_id, ''));
-    SELECT * INTO it FROM upload WHERE id = the_id AND state = 'open';
-    IF it.id IS NULL OR greatest(
-        it.initiated, (SELECT max(last_modified) FROM part WHERE upload_id = the_id)) >= cutoff THEN
-        RETURN false;
-    END IF;
-    PERFORM commit_abort(
-        jsonb_build_object('upload_id', it.id, 'bucket_id', it.bucket_id, 'key', it.key),
-        clock_timestamp());
-    RETURN true;
-END
-$$;

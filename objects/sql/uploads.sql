@@ -1,5 +1,5 @@
 -- Commit rows of multipart uploads. Called by commit_versions with the upload locked (and the key too,
--- where a version is made).
+-- where a version is made); abort_stale is called by background work and takes the lock itself.
 
 CREATE FUNCTION commit_upload(body jsonb, moment timestamptz)
 RETURNS commit_outcome LANGUAGE plpgsql AS $$
@@ -154,5 +154,24 @@ BEGIN
         'abort', (body ->> 'bucket_id')::uuid, body ->> 'key', result.seq, body
     );
     RETURN result;
+END
+$$;
+
+-- abort_stale: abort an upload that saw nothing happen since `cutoff`; true when this call did. Parts
+-- commit under the upload's lock, so the one looked at here is the last.
+CREATE FUNCTION abort_stale(the_id uuid, cutoff timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+    it upload%ROWTYPE;
+BEGIN
+    PERFORM pg_advisory_xact_lock(lock_key(the_id, ''));
+    SELECT * INTO it FROM upload WHERE id = the_id AND state = 'open';
+    IF it.id IS NULL OR greatest(
+        it.initiated, (SELECT max(last_modified) FROM part WHERE upload_id = the_id)) >= cutoff THEN
+        RETURN false;
+    END IF;
+    PERFORM commit_abort(
+        jsonb_build_object('upload_id', it.id, 'bucket_id', it.bucket_id, 'key', it.key),
+        clock_timestamp());
+    RETURN true;
 END
 $$;

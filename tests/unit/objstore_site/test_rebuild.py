@@ -23,7 +23,7 @@ from core import clock
 from core import config as configuration
 from core.errors import ConfigurationError
 from jobs import queries
-from objects import rewrite
+from objects import stale_uploads
 from objstore_site.rebuild.rebuilding import rebuild
 from storage_nodes.journal_format import parse_header
 from storage_nodes.node import keyfile
@@ -132,7 +132,7 @@ def test_an_overwritten_version_of_an_unversioned_bucket_does_not_come_back(sour
 
 def test_uploads_that_were_forgotten_stay_forgotten(source: Source) -> None:
     source.story(10, "Enabled", steps=60)
-    assert rewrite.forget_completed(clock.now() + timedelta(hours=1), 1) == 1
+    assert stale_uploads.forget_completed(clock.now() + timedelta(hours=1), 1) == 1
     copy_changes()
 
     source.rebuild()
