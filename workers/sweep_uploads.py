@@ -7,11 +7,9 @@ That is decided again under the upload's lock, so a part that arrives meanwhile 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
-from core import clock
 from core.config import config
 from core.failpoints import declare
 from jobs.catalogue import SWEEP_UPLOADS
@@ -28,13 +26,12 @@ FOUND = declare("sweep.found", point="C16", doc="a stale upload is found, not ye
 @handles(SWEEP_UPLOADS)
 def sweep_uploads(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
     """Abort until none is left."""
-    cutoff = clock.now() - timedelta(seconds=config().jobs.upload_ttl_s)
-    aborted, after = 0, UUID(int=0)
-    while found := stale_uploads.stale_uploads(cutoff, after, BATCH):
+    ttl_s = config().jobs.upload_ttl_s
+    aborted, after = cursor or [0, str(UUID(int=0))]
+    while found := stale_uploads.stale_uploads(ttl_s, UUID(after), BATCH):
         for upload_id in found:
             FOUND.hit()
-            aborted += stale_uploads.abort_stale(upload_id, cutoff)
-            after = upload_id
-            yield Step(done=aborted)
-    while stale_uploads.forget_completed(cutoff, BATCH):
-        yield Step(done=aborted)
+            aborted, after = aborted + stale_uploads.abort_stale(upload_id, ttl_s), str(upload_id)
+            yield Step(done=aborted, cursor=[aborted, after])
+    while stale_uploads.forget_completed(ttl_s, BATCH):
+        yield Step(done=aborted, cursor=[aborted, after])

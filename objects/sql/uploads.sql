@@ -157,16 +157,17 @@ BEGIN
 END
 $$;
 
--- abort_stale: abort an upload that saw nothing happen since `cutoff`; true when this call did. Parts
+-- abort_stale: abort an upload that saw nothing happen for so long; true when this call did. Parts
 -- commit under the upload's lock, so the one looked at here is the last.
-CREATE FUNCTION abort_stale(the_id uuid, cutoff timestamptz) RETURNS boolean LANGUAGE plpgsql AS $$
+CREATE FUNCTION abort_stale(the_id uuid, older_than interval) RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     it upload%ROWTYPE;
+    latest timestamptz;
 BEGIN
     PERFORM pg_advisory_xact_lock(lock_key(the_id, ''));
     SELECT * INTO it FROM upload WHERE id = the_id AND state = 'open';
-    IF it.id IS NULL OR greatest(
-        it.initiated, (SELECT max(last_modified) FROM part WHERE upload_id = the_id)) >= cutoff THEN
+    SELECT max(last_modified) INTO latest FROM part WHERE upload_id = the_id;
+    IF it.id IS NULL OR greatest(it.initiated, latest) >= clock_timestamp() - older_than THEN
         RETURN false;
     END IF;
     PERFORM commit_abort(

@@ -2,47 +2,84 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from core import clock
 from core.names import new_id
+from tests.support.clock import FakeClock
 from tests.support.drives import ask
 from tests.support.work import perform
 from workers import sweep_uploads
 
+TENANT, BUCKET = new_id(), new_id()
 
-def test_a_stale_upload_is_aborted_and_a_young_one_is_not(drives):
-    tenant, bucket = new_id(), new_id()
+
+@pytest.fixture(autouse=True)
+def bucket(drives) -> None:
     ask(
         "INSERT INTO tenant (id, account_id, canonical_id, name, display_name, suspended, created,"
         " revision) VALUES (%s, '123456789012', repeat('a', 64), 't', 't', false, now(), 1)"
         " RETURNING id",
-        tenant,
+        TENANT,
     )
     ask(
         "INSERT INTO bucket (id, tenant_id, name, region, versioning, storage_policy, ack,"
         " object_lock, revision, created) VALUES (%s, %s, 'bucket', 'r', '', 'ec-6-3', 'fast',"
         " false, 1, now()) RETURNING id",
-        bucket,
-        tenant,
+        BUCKET,
+        TENANT,
     )
-    for key, age in (("old", "2 days"), ("young", "1 hour"), ("busy", "2 days")):
-        ask(
-            "SELECT commit_upload(jsonb_build_object('id', %s::uuid, 'bucket_id', %s::uuid, 'key',"
-            " %s::text, 'owner_id', %s::uuid, 'headers', '{}'::jsonb, 'metadata', '{}'::jsonb,"
-            " 'tags', '{}'::jsonb, 'storage_class', 'STANDARD', 'storage_policy', 'ec-6-3',"
-            " 'lock_hold', false), now() - %s::interval)",
-            new_id(),
-            bucket,
-            key,
-            tenant,
-            age,
-        )
-    busy = ask("SELECT id FROM upload WHERE key = 'busy'")[0][0]
+
+
+def begin(key: str, age: str) -> UUID:
+    """An upload that was begun so long ago."""
+    upload = new_id()
+    ask(
+        "SELECT commit_upload(jsonb_build_object('id', %s::uuid, 'bucket_id', %s::uuid, 'key',"
+        " %s::text, 'owner_id', %s::uuid, 'headers', '{}'::jsonb, 'metadata', '{}'::jsonb,"
+        " 'tags', '{}'::jsonb, 'storage_class', 'STANDARD', 'storage_policy', 'ec-6-3',"
+        " 'lock_hold', false), now() - %s::interval)",
+        upload,
+        BUCKET,
+        key,
+        TENANT,
+        age,
+    )
+    return upload
+
+
+def send_part(upload: UUID, age: str) -> None:
     ask(
         "INSERT INTO part (id, upload_id, number, size, etag, checksums, seq, last_modified)"
-        " VALUES (%s, %s, 1, 0, '', '{}', 1, now()) RETURNING id",
+        " SELECT %s, %s, count(*) + 1, 0, '', '{}', nextval('version_seq'), now() - %s::interval"
+        " FROM part RETURNING id",
         new_id(),
-        busy,
+        upload,
+        age,
     )
+
+
+def open_uploads() -> list[str]:
+    return [key for (key,) in ask("SELECT key FROM upload ORDER BY key")]
+
+
+def test_a_stale_upload_is_aborted_and_a_young_one_is_not():
+    begin("old", "2 days")
+    begin("young", "1 hour")
+    send_part(begin("busy", "2 days"), "1 hour")
 
     perform(sweep_uploads.sweep_uploads)
 
-    assert ask("SELECT key FROM upload ORDER BY key") == [("busy",), ("young",)]
+    assert open_uploads() == ["busy", "young"]
+
+
+def test_a_worker_whose_clock_is_ahead_aborts_nothing_alive():
+    send_part(begin("alive", "1 hour"), "1 minute")
+
+    with clock.use(FakeClock(clock.now() + timedelta(days=2))):
+        perform(sweep_uploads.sweep_uploads)
+
+    assert open_uploads() == ["alive"]
