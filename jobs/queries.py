@@ -12,6 +12,7 @@ from uuid import UUID
 
 from django.db import connection
 
+from jobs.catalogue import Family
 from jobs.models import Job, JobDone
 
 _COLUMNS = [field.column for field in Job._meta.concrete_fields]
@@ -205,6 +206,12 @@ def changed(statement: str, **parameters: Any) -> int:
         cursor.execute(statement, parameters)
         number: int = cursor.rowcount
     return number
+
+
+def interval_s(family: Family) -> int | None:
+    """At which interval the family's job is queued: an operator's, else the catalogue's."""
+    found = rows("SELECT interval_s FROM job_family WHERE name = %(name)s", name=family.name)
+    return (found[0][0] if found else None) or family.every_s
 
 
 def unfinished(*, family: str = "", state: str = "", limit: int = 100) -> Sequence[Job]:

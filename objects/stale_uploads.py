@@ -3,7 +3,8 @@
 Here: which they are, aborting and forgetting them. Not here: what clients ask of uploads
 (multipart, uploads), when it is time (workers).
 
-All times are the database's, as those of uploads and parts are: a worker's clock may be wrong.
+All times are the database's, as those of uploads and parts are: a worker's clock may be wrong. So
+may that one: an upload is aborted when it was found to rest twice, and not before.
 
 Promise: whether an upload rests is decided in `sql/uploads.sql` under its lock; false means that
 something came meanwhile, and nothing was changed.
@@ -32,9 +33,17 @@ def stale_uploads(older_than_s: float, after: UUID, limit: int) -> list[UUID]:
     ]
 
 
-def abort_stale(upload_id: UUID, older_than_s: float) -> bool:
-    """Abort an upload unless it or a part of it is younger."""
-    found = _ask("SELECT abort_stale(%s, make_interval(secs => %s))", upload_id, older_than_s)
+def abort_stale(upload_id: UUID, older_than_s: float, certain_s: float) -> bool:
+    """Abort an upload unless it or a part of it is younger.
+
+    The first call only remembers what it found; one that comes `certain_s` later acts on it.
+    """
+    found = _ask(
+        "SELECT abort_stale(%s, make_interval(secs => %s), make_interval(secs => %s))",
+        upload_id,
+        older_than_s,
+        certain_s,
+    )
     return bool(found[0][0])
 
 

@@ -34,3 +34,11 @@ CREATE TABLE usage_delta (
     at timestamptz NOT NULL DEFAULT now()
 ) PARTITION BY RANGE (at);
 CREATE TABLE usage_delta_default PARTITION OF usage_delta DEFAULT;
+
+-- What sweep_uploads found to rest: since when it knows, and the last part there was then. No news to
+-- the journal: where it is lost, uploads are aborted a round later.
+CREATE TABLE upload_found_stale (
+    upload_id uuid PRIMARY KEY REFERENCES upload ON DELETE CASCADE,
+    part_seq bigint NOT NULL,
+    since timestamptz NOT NULL
+);

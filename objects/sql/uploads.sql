@@ -159,15 +159,31 @@ $$;
 
 -- abort_stale: abort an upload that saw nothing happen for so long; true when this call did. Parts
 -- commit under the upload's lock, so the one looked at here is the last.
-CREATE FUNCTION abort_stale(the_id uuid, older_than interval) RETURNS boolean LANGUAGE plpgsql AS $$
+--
+-- The clock may have jumped, and then every upload looks old. So one is aborted only when an earlier
+-- call found it just as it is now, `certain` ago: a jump before that call does not pass for the time
+-- since, and what was found before a jump had rested without it. An upload whose client lives has
+-- that long to send a part.
+CREATE FUNCTION abort_stale(the_id uuid, older_than interval, certain interval)
+RETURNS boolean LANGUAGE plpgsql AS $$
 DECLARE
     it upload%ROWTYPE;
     latest timestamptz;
+    latest_seq bigint;
 BEGIN
     PERFORM pg_advisory_xact_lock(lock_key(the_id, ''));
     SELECT * INTO it FROM upload WHERE id = the_id AND state = 'open';
-    SELECT max(last_modified) INTO latest FROM part WHERE upload_id = the_id;
+    SELECT max(last_modified), coalesce(max(seq), 0) INTO latest, latest_seq
+      FROM part WHERE upload_id = the_id;
     IF it.id IS NULL OR greatest(it.initiated, latest) >= clock_timestamp() - older_than THEN
+        RETURN false;
+    END IF;
+    INSERT INTO upload_found_stale AS known VALUES (the_id, latest_seq, clock_timestamp())
+    ON CONFLICT (upload_id) DO UPDATE SET part_seq = excluded.part_seq, since = excluded.since
+        WHERE known.part_seq <> excluded.part_seq OR known.since > excluded.since;
+    PERFORM 1 FROM upload_found_stale
+     WHERE upload_id = the_id AND since <= clock_timestamp() - certain;
+    IF NOT FOUND THEN
         RETURN false;
     END IF;
     PERFORM commit_abort(
