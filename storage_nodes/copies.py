@@ -4,7 +4,7 @@ Here: the bytes of a replicated layout in memory, ready to be coded, gathered or
 small reads for clients (`reader`), what is done with the bytes.
 
 Promise: every record asked for is verified in what is returned; one that verifies in no copy raises
-NotEnoughShards, and nothing is returned.
+NotEnoughShards, and nothing is returned, unless the caller takes what there is.
 """
 
 from collections.abc import Mapping, Sequence
@@ -41,6 +41,7 @@ class Space:
     unreadable: set[int]  # indexes of copies that could not be opened
     damaged: set[int]  # indexes of copies with a record that did not verify
     doubtful: set[int]  # indexes of copies whose file does not say that it is this copy
+    lost: list[Record]  # records that verify in no copy
 
 
 def end_of(records: Sequence[Record]) -> int:
@@ -48,9 +49,11 @@ def end_of(records: Sequence[Record]) -> int:
     return max((position + record_length(length) for position, length in records), default=0)
 
 
-async def read(copies: Copies, stores: Mapping[int, ShardStore]) -> Space:
-    """The whole address space, every named record verified."""
-    space = Space(bytearray(copies.size), set(), set(), set())
+async def read(
+    copies: Copies, stores: Mapping[int, ShardStore], *, takes_losses: bool = False
+) -> Space:
+    """The whole address space, every named record verified but those it says are lost."""
+    space = Space(bytearray(copies.size), set(), set(), set(), [])
     readers = await _open(copies, stores, space)
     try:
         if not readers:
@@ -60,7 +63,13 @@ async def read(copies: Copies, stores: Mapping[int, ShardStore]) -> Space:
         for position, length in copies.records:
             if not verifies(records, space.content, position, length):
                 space.damaged.add(index)
-                await _mend(space, readers, records, position, length, passed_over=index)
+                if await _mend(space, readers, records, position, length, passed_over=index):
+                    continue
+                if not takes_losses:
+                    raise NotEnoughShards(
+                        "A record verifies in no copy of its segment.", position=position
+                    )
+                space.lost.append((position, length))
         return space
     finally:
         for reader in readers.values():
@@ -143,8 +152,8 @@ async def _mend(
     length: int,
     *,
     passed_over: int,
-) -> None:
-    """Put one record in place from another copy."""
+) -> bool:
+    """Put one record in place from another copy; False when it verifies in none."""
     size = record_length(length)
     for index, reader in readers.items():
         if index == passed_over or index in space.unreadable:
@@ -157,9 +166,9 @@ async def _mend(
         if len(piece) == size:
             space.content[position : position + size] = piece
             if verifies(records, space.content, position, length):
-                return
+                return True
             space.damaged.add(index)
-    raise NotEnoughShards("A record verifies in no copy of its segment.", position=position)
+    return False
 
 
 async def _read_range(reader: ShardReader, offset: int, length: int) -> bytes:

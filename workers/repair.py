@@ -13,7 +13,7 @@ missing, and counts once it has been read through.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from uuid import UUID
 
@@ -41,6 +41,7 @@ AGAIN_AFTER_S = 15.0
 # It is not what was read, and is read anew.
 CHANGED = "the segment has changed meanwhile"
 CHANGED_AFTER_S = 1.0
+UNREADABLE = "a record can be read from no copy of the segment"
 
 CLAIMED = declare("repair.claimed", point="C14", doc="a lost shard is known, nothing written")
 COPIED = declare(
@@ -57,6 +58,14 @@ class Health:
     broken: dict[int, str]
     unknown: frozenset[int]
     trashed: frozenset[int]  # the broken ones that lie in trash
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came of an attempt."""
+
+    indexes: list[int]  # shards that are there now
+    others: dict[int, str]  # found bad on the way
 
 
 @handles(REPAIR)
@@ -84,18 +93,20 @@ def _mend(row: SegmentRow, here: Storage, context: Context) -> Iterator[Step]:
     if targets:
         yield Step(done=0, total=total)
         try:
-            others = run(_restore(shards, targets, here))
+            restored = run(_restore(shards, targets, here))
         except NotEnoughShards as why:
             # Nothing was changed; what is lost may come back, with its drive or its node.
             raise NotYet(why.message, after_s=AGAIN_AFTER_S) from why
-        for index, state in others.items():
+        for index, state in restored.others.items():
             layouts.noticed(row, index, state)
         COPIED.hit()
         context.check()
-        for done, (index, drive) in enumerate(targets.items(), start=1):
-            _settle(row, index, drive)
+        for done, index in enumerate(restored.indexes, start=1):
+            _settle(row, index, targets[index])
             yield Step(done=done, total=total)
         SWAPPED.hit()
+        if len(restored.indexes) < len(targets):
+            raise NotYet(UNREADABLE, after_s=AGAIN_AFTER_S)
     if health.unknown:
         silent = f"{counted(len(health.unknown), 'shard')} out of reach"
         raise NotYet(silent, after_s=AGAIN_AFTER_S)
@@ -189,10 +200,8 @@ def _targets(row: SegmentRow, broken: Iterable[int], here: Storage) -> dict[int,
     return targets
 
 
-async def _restore(
-    shards: Coded | Copies, targets: Mapping[int, int], here: Storage
-) -> dict[int, str]:
-    """Write the shards; which others were found bad on the way.
+async def _restore(shards: Coded | Copies, targets: Mapping[int, int], here: Storage) -> Restored:
+    """Write the shards.
 
     What a former attempt left under the name is used when it is whole; otherwise it keeps the name
     until its whole and durable successor takes that over.
@@ -207,10 +216,34 @@ async def _restore(
             in_the_way.add(index)
         wanted[index] = drive
     if not wanted:
-        return {}
+        return Restored(list(targets), {})
     if isinstance(shards, Coded):
-        return await rebuild.restore(shards, wanted, stores, in_the_way=in_the_way)
-    space = await copies.read(shards, stores)
+        others = await rebuild.restore(shards, wanted, stores, in_the_way=in_the_way)
+        return Restored(list(targets), others)
+    return await _restore_copies(shards, targets, wanted, in_the_way, here)
+
+
+async def _restore_copies(
+    shards: Copies,
+    targets: Mapping[int, int],
+    wanted: Mapping[int, int],
+    in_the_way: Collection[int],
+    here: Storage,
+) -> Restored:
+    """Write the wanted copies.
+
+    While a record verifies nowhere, copies that are gone are made with all the others: a segment
+    has thousands. One that can be read stays as it is: another would be no better.
+    """
+    stores = here.stores
+    space = await copies.read(shards, stores, takes_losses=True)
+    done = list(targets)
+    if space.lost:
+        held = wanted.keys() - space.unreadable
+        done = [index for index in targets if index not in held]
+        wanted = {index: drive for index, drive in wanted.items() if index not in held}
+        lost = set(space.lost)
+        shards = replace(shards, records=[one for one in shards.records if one not in lost])
     for index, drive in wanted.items():
         header = ShardHeader(
             cluster=here.cluster,
@@ -223,7 +256,7 @@ async def _restore(
         await rebuild.restore_copy(
             shards, space.content, header, stores[drive], is_in_the_way=index in in_the_way
         )
-    return dict.fromkeys(space.damaged - wanted.keys(), "corrupt")
+    return Restored(done, dict.fromkeys(space.damaged - wanted.keys(), "corrupt"))
 
 
 def _settle(row: SegmentRow, index: int, drive: int) -> None:

@@ -14,7 +14,7 @@ from storage_nodes import layouts, rebuild
 from storage_nodes.shard_file import HEADER_SIZE
 from storage_nodes.shard_name import ShardName
 from tests.support.coded import coded, payload_of
-from tests.support.drives import SealedPack, big, located
+from tests.support.drives import SealedPack, big, forget, located
 from tests.support.work import perform
 from workers import collect, encode, repair
 
@@ -106,6 +106,31 @@ def test_a_lost_copy_of_a_sealed_segment_is_put_back(drives):
     assert 2 not in row.drives
     perform(encode.encode, pack.id)
     assert {v: payload_of(drives, v) for v in pack.payloads} == pack.payloads
+
+
+def test_a_lost_copy_is_put_back_with_every_record_but_one_that_verifies_nowhere(drives):
+    pack = big(drives)
+    row = layouts.segment(pack.id)
+    gone, *rest = list(pack.payloads)
+    kept = (0, 1)
+    for index in kept:
+        at = HEADER_SIZE + located(gone)[1] + 70
+        drives.file(row.drives[index], row.id, row.epoch, index)[at] ^= 1
+        layouts.noticed(row, index, "corrupt")
+    drives.lose(row.drives[2])
+
+    for _ in range(2):
+        with pytest.raises(NotYet, match="from no copy"):
+            perform(repair.repair, pack.id)
+
+    after = layouts.segment(pack.id)
+    assert after.drives[:2] == row.drives[:2]
+    assert after.drives[2] not in row.drives
+    # Without what is lost, the new copy alone is as good as any.
+    drives.hide(*after.drives[:2])
+    forget(gone)
+    perform(encode.encode, pack.id)
+    assert {v: payload_of(drives, v) for v in rest} == {v: pack.payloads[v] for v in rest}
 
 
 def test_shards_that_cannot_be_asked_are_left_alone(drives):
