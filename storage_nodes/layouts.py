@@ -15,8 +15,8 @@ from django.db import connection
 
 from core import metrics
 
-# Longer than any attempt lives: jobs have a time limit.
-INTENT_S = 3600.0
+# Longer than any attempt lives: the broker's workers end a task after 7,000 s at most.
+INTENT_S = 7200.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
