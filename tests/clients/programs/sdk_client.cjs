@@ -11,6 +11,7 @@ const {
   paginateListObjectsV2,
 } = require("@aws-sdk/client-s3");
 const { Upload } = require("@aws-sdk/lib-storage");
+const { getSignedUrl } = require("@aws-sdk/s3-request-presigner");
 
 const PART_BYTES = 5 * 1024 * 1024;
 const [bucket, command, ...words] = process.argv.slice(2);
@@ -42,6 +43,11 @@ const commands = {
   copy: async (source, target) => {
     const from = `${bucket}/${source.split("/").map(encodeURIComponent).join("/")}`;
     await s3.send(new CopyObjectCommand({ Bucket: bucket, Key: target, CopySource: from }));
+  },
+  // A URL to PUT to: metadata and class are signed into its query.
+  presign_put: (key, colour, storageClass) => {
+    const params = { Bucket: bucket, Key: key, Metadata: { colour }, StorageClass: storageClass };
+    return getSignedUrl(s3, new PutObjectCommand(params), { expiresIn: 600 });
   },
   delete: async (key) => {
     await s3.send(new DeleteObjectCommand({ Bucket: bucket, Key: key }));
