@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ast
+import configparser
 import subprocess
 import sys
 
 from tests.support.repository import PACKAGES, REPOSITORY, modules
 
+# Bottom to top, with the doors that are to come.
 FLOORS = [
     ["core"],
     ["jobs"],
@@ -108,4 +110,21 @@ def test_the_node_daemon_runs_without_any_framework() -> None:
 
 
 def test_every_package_has_its_floor() -> None:
-    assert set(FLOOR) == set(PACKAGES)
+    assert set(PACKAGES) <= set(FLOOR)
+
+
+def test_the_import_contract_watches_every_package() -> None:
+    assert set(_contract("importlinter")["root_packages"].split()) == set(PACKAGES)
+
+
+def test_the_import_contract_has_the_same_floors() -> None:
+    layers = _contract("importlinter:contract:floors")["layers"].strip().split("\n")
+    present = [set(floor) & set(PACKAGES) for floor in FLOORS]
+
+    assert [set(layer.split(" | ")) for layer in reversed(layers)] == present
+
+
+def _contract(section: str) -> configparser.SectionProxy:
+    written = configparser.ConfigParser()
+    written.read(REPOSITORY / ".importlinter")
+    return written[section]
