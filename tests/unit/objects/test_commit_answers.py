@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -14,11 +13,7 @@ from objects.found import NONE
 from tests.support.commits import holding, row
 from tests.support.namespace import Namespace
 
-
-@pytest.fixture(autouse=True)
-def disarmed() -> Iterator[None]:
-    yield
-    failpoints.arm("")
+pytestmark = pytest.mark.usefixtures("disarmed")
 
 
 async def test_a_commit_whose_answer_is_lost_is_settled_by_its_id(space: Namespace) -> None:

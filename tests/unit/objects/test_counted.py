@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
 
 import pytest
 
@@ -15,12 +14,6 @@ from objects.found import NONE, Found
 from objects.identities import Remembered
 from objects.write import described
 from tests.support.namespace import Namespace
-
-
-@pytest.fixture
-def disarmed() -> Iterator[None]:
-    yield
-    failpoints.arm("")
 
 
 def row(found: Found, key: str) -> Row:

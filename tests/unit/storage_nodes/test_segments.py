@@ -74,17 +74,15 @@ async def test_a_body_below_inline_from_is_staged_for_the_workers() -> None:
     await bench.segments.close()
 
 
+@pytest.mark.usefixtures("disarmed")
 async def test_a_record_cut_off_in_the_middle_is_no_record() -> None:
     """C15: half of a group's bytes are there. The append is made again on other drives."""
     bench = Bench()
     first = await bench.segments.append("ec-6-3", "fast", VERSION, b"before")
     first.settle()
     failpoints.arm("pack.mid-record=raise")
-    try:
-        again = await bench.segments.append("ec-6-3", "strict", VERSION, b"cut off" * 100)
-        again.settle()
-    finally:
-        failpoints.arm("")
+    again = await bench.segments.append("ec-6-3", "strict", VERSION, b"cut off" * 100)
+    again.settle()
 
     assert again.segment_id != first.segment_id
     assert await bench.segments.read(located(bench.rows, again), 0, 700) == b"cut off" * 100
@@ -95,15 +93,13 @@ async def test_a_record_cut_off_in_the_middle_is_no_record() -> None:
     await bench.segments.close()
 
 
+@pytest.mark.usefixtures("disarmed")
 async def test_a_pack_whose_files_were_never_made_is_followed_by_another() -> None:
     """C15: the row is there, and nothing else."""
     bench = Bench()
     failpoints.arm("pack.opened=raise")
-    try:
-        with pytest.raises(failpoints.FailpointRaised):
-            await bench.segments.append("ec-6-3", "fast", VERSION, b"x")
-    finally:
-        failpoints.arm("")
+    with pytest.raises(failpoints.FailpointRaised):
+        await bench.segments.append("ec-6-3", "fast", VERSION, b"x")
 
     stored = await bench.segments.append("ec-6-3", "fast", VERSION, b"x")
     stored.settle()

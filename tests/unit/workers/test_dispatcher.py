@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -28,12 +27,6 @@ DEADLINE_S = 60.0
 @pytest.fixture
 def queue() -> Queue:
     return Queue()
-
-
-@pytest.fixture
-def disarmed() -> Iterator[None]:
-    yield
-    failpoints.arm("")
 
 
 def test_a_due_job_is_published_once(queue: Queue):

@@ -38,12 +38,6 @@ def on_disk(tmp_path: Path, time: FakeClock) -> Iterator[DriveOnDisk]:
     made.close()
 
 
-@pytest.fixture
-def unarmed() -> Iterator[None]:
-    yield
-    failpoints.arm("")
-
-
 def publish(on_disk: DriveOnDisk, name: ShardName = NAME) -> None:
     drive = on_disk.drive
     file = drive.create(name, "shard", None, BLOCK)
@@ -180,7 +174,7 @@ def test_a_restore_cut_short_after_the_link_is_finished_by_the_next(
 
 @pytest.mark.parametrize("point", ["node.trash.renamed", "node.trash.durable"])
 def test_a_crash_while_trashing_leaves_the_shard_restorable(
-    on_disk: DriveOnDisk, unarmed: None, point: str
+    on_disk: DriveOnDisk, disarmed: None, point: str
 ) -> None:
     publish(on_disk)
     failpoints.arm(f"{point}=raise")
@@ -194,7 +188,7 @@ def test_a_crash_while_trashing_leaves_the_shard_restorable(
 
 
 def test_a_crash_while_a_shard_is_replaced_leaves_the_old_one_under_its_name(
-    on_disk: DriveOnDisk, unarmed: None, time: FakeClock
+    on_disk: DriveOnDisk, disarmed: None, time: FakeClock
 ) -> None:
     publish(on_disk)
     successor = on_disk.drive.create(NAME, "shard", None, b"second")
@@ -225,7 +219,7 @@ def test_of_one_name_the_trash_keeps_what_came_last(on_disk: DriveOnDisk) -> Non
 
 
 def test_a_crash_before_unlinking_leaves_the_shard_restorable(
-    on_disk: DriveOnDisk, unarmed: None
+    on_disk: DriveOnDisk, disarmed: None
 ) -> None:
     publish(on_disk)
     on_disk.drive.trash(NAME)
