@@ -9,6 +9,7 @@ from storage_nodes.node.disk import Buffers, Disk, OwnedFd, SyncFailed
 from storage_nodes.node.drive import Drive, DriveLimits
 from storage_nodes.node.identity import format_drive
 from storage_nodes.node.slot import Slot, Slots
+from storage_nodes.shard_name import ShardName
 
 NO_LIMITS = DriveLimits(reserve_fraction=0, reserve_bytes=0, trash_s=1e9, trash_fraction=1)
 
@@ -133,6 +134,10 @@ class DriveOnDisk:
     @property
     def drive(self) -> Drive:
         return self.slot.present()
+
+    def publish(self, name: ShardName, content: bytes = b"bytes") -> None:
+        """Store a shard."""
+        self.drive.publish(self.drive.create(name, "shard", None, content))
 
     def restart(self) -> None:
         """What a new daemon finds."""

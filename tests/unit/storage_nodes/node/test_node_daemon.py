@@ -15,10 +15,9 @@ from core import failpoints
 from core.errors import CapabilityRefused, DriveGone, NodeUnreachable, StoreError
 from storage_nodes.node.identity import format_drive
 from storage_nodes.shard_name import ShardName
-from storage_nodes.stores.base import ShardStore
 from storage_nodes.stores.http import HttpNode, HttpShardStore
 from tests.support.nodes import ROOT, RunningNode, eventually, files_below, running_node
-from tests.support.shard_stores import content
+from tests.support.shard_stores import content, publish
 
 pytestmark = pytest.mark.cluster
 
@@ -40,17 +39,11 @@ def name() -> ShardName:
     return ShardName(uuid4(), 1, 0)
 
 
-async def publish(store: ShardStore, name: ShardName) -> None:
-    file = await store.create(name, purpose="shard")
-    await file.write(0, [b"bytes"], sync=True)
-    await file.publish()
-
-
 async def test_a_stop_is_clean_and_keeps_what_was_published(
     node: RunningNode, name: ShardName
 ) -> None:
     store = node.local()
-    await publish(store, name)
+    await publish(store, name, b"bytes")
     await (await store.create(ShardName(uuid4(), 1, 0), purpose="shard")).write(0, [b"lost"])
 
     assert node.stop() == 0
@@ -111,7 +104,7 @@ async def test_an_error_of_the_device_fences_its_drive_for_good(
     with pytest.raises(StoreError, match="DriveFenced"):
         await store.create(name, purpose="pack", header=b"head")
     await store.clear_fence()
-    await publish(store, name)
+    await publish(store, name, b"bytes")
     await store.close()
 
 

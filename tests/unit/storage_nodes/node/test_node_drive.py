@@ -20,13 +20,6 @@ def shards(on_disk: DriveOnDisk) -> list[str]:
     return files_below(on_disk.path / "shards")
 
 
-def publish(on_disk: DriveOnDisk, name: ShardName = NAME, content: bytes = b"bytes") -> None:
-    drive = on_disk.drive
-    file = drive.create(name, "shard", None, b"")
-    drive.write(file, 0, [content], sync=False)
-    drive.publish(file)
-
-
 def draft(on_disk: DriveOnDisk, content: bytes) -> OpenFile:
     """A file that is to have the name, not published yet."""
     file = on_disk.drive.create(NAME, "shard", None, b"")
@@ -35,7 +28,7 @@ def draft(on_disk: DriveOnDisk, content: bytes) -> OpenFile:
 
 
 def test_a_shard_lies_under_the_tail_of_its_segment(on_disk: DriveOnDisk) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME)
 
     assert shards(on_disk) == [f"cd/ab/{NAME.segment.hex}.7.2"]
 
@@ -55,7 +48,7 @@ def test_a_shard_is_durable_before_its_name_and_its_name_before_the_answer(
 def test_a_name_is_taken_over_when_both_files_are_durable_under_another(
     on_disk: DriveOnDisk, disk: TestDisk
 ) -> None:
-    publish(on_disk, content=b"first")
+    on_disk.publish(NAME, b"first")
     file = draft(on_disk, b"second")
     disk.trace.clear()
     on_disk.drive.publish(file, replace=True)
@@ -76,7 +69,7 @@ def test_a_name_is_taken_over_when_both_files_are_durable_under_another(
 def test_a_failing_step_of_a_replacement_leaves_one_of_the_two_under_the_name(
     on_disk: DriveOnDisk, disk: TestDisk, step: str, unnamed: bool
 ) -> None:
-    publish(on_disk, content=b"first")
+    on_disk.publish(NAME, b"first")
     if not unnamed:
         disk.fail("open_unnamed", errno.EOPNOTSUPP)
     file = draft(on_disk, b"second")
@@ -91,7 +84,7 @@ def test_a_failing_step_of_a_replacement_leaves_one_of_the_two_under_the_name(
 def test_publishing_in_place_of_oneself_changes_nothing(
     on_disk: DriveOnDisk, disk: TestDisk
 ) -> None:
-    publish(on_disk, content=b"first")
+    on_disk.publish(NAME, b"first")
     file = draft(on_disk, b"second")
     on_disk.drive.publish(file, replace=True)
     trash = files_below(on_disk.path / "trash")
@@ -108,7 +101,7 @@ def test_new_folders_are_durable_with_all_their_parents(
     on_disk: DriveOnDisk, disk: TestDisk
 ) -> None:
     disk.trace.clear()
-    publish(on_disk)
+    on_disk.publish(NAME)
 
     made = [entry for entry in disk.trace if entry.startswith(("mkdir", "fsync", "link"))]
     assert made == [
@@ -119,9 +112,9 @@ def test_new_folders_are_durable_with_all_their_parents(
 
 
 def test_parents_are_made_durable_once(on_disk: DriveOnDisk, disk: TestDisk) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME)
     disk.trace.clear()
-    publish(on_disk, ShardName(NAME.segment, 8, 0))
+    on_disk.publish(ShardName(NAME.segment, 8, 0))
 
     assert [entry for entry in disk.trace if entry.startswith("fsync")] == [
         *("fsync file", f"fsync {FOLDER}")
@@ -131,9 +124,9 @@ def test_parents_are_made_durable_once(on_disk: DriveOnDisk, disk: TestDisk) -> 
 def test_a_neighbouring_folder_makes_its_own_way_durable(
     on_disk: DriveOnDisk, disk: TestDisk
 ) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME)
     disk.trace.clear()
-    publish(on_disk, ShardName(UUID(NAME.segment.hex[:-4] + "eecd"), 1, 0))
+    on_disk.publish(ShardName(UUID(NAME.segment.hex[:-4] + "eecd"), 1, 0))
 
     assert [entry for entry in disk.trace if entry.startswith("fsync")] == [
         *("fsync file", "fsync shards/cd/ee", "fsync shards/cd")
@@ -145,11 +138,11 @@ def test_a_failed_fsync_of_a_parent_is_not_an_answer_and_is_not_forgotten(
 ) -> None:
     disk.fail("fsync shards/cd", errno.EIO)
     with pytest.raises(DriveFenced):
-        publish(on_disk)
+        on_disk.publish(NAME)
     disk.faults.clear()
     on_disk.drive.fence.take_down()
     disk.trace.clear()
-    publish(on_disk, ShardName(NAME.segment, 8, 0))
+    on_disk.publish(ShardName(NAME.segment, 8, 0))
 
     assert "fsync shards/cd" in disk.trace
 
@@ -159,7 +152,7 @@ def test_folders_found_at_start_are_made_durable_again(
 ) -> None:
     (on_disk.path / FOLDER).mkdir(parents=True)
     disk.trace.clear()
-    publish(on_disk)
+    on_disk.publish(NAME)
 
     assert "fsync shards/cd" in disk.trace
 
@@ -178,7 +171,7 @@ def test_without_unnamed_files_a_shard_is_published_all_the_same(
     on_disk: DriveOnDisk, disk: TestDisk
 ) -> None:
     disk.fail("open_unnamed", errno.EOPNOTSUPP)
-    publish(on_disk)
+    on_disk.publish(NAME)
 
     assert on_disk.drive.read(NAME, 0, 10) == b"bytes"
     assert files_below(on_disk.path / "tmp") == []
@@ -188,8 +181,8 @@ def test_without_unnamed_files_a_name_is_still_never_taken_twice(
     on_disk: DriveOnDisk, disk: TestDisk
 ) -> None:
     disk.fail("open_unnamed", errno.EOPNOTSUPP)
-    publish(on_disk, content=b"first")
-    publish(on_disk, content=b"second")
+    on_disk.publish(NAME, b"first")
+    on_disk.publish(NAME, b"second")
     with pytest.raises(ShardExists):
         on_disk.drive.create(NAME, "pack", None, b"third")
 
@@ -279,13 +272,13 @@ def test_a_shard_that_cannot_be_found_is_missing_and_fences_nothing(on_disk: Dri
     with pytest.raises(ShardMissing):
         on_disk.drive.read(NAME, 0, 1)
 
-    publish(on_disk)
+    on_disk.publish(NAME)
 
 
 def test_names_are_listed_in_path_order_in_pages(on_disk: DriveOnDisk) -> None:
     names = [ShardName(UUID(int=number * 0x1F00F), 1, 0) for number in range(40)]
     for name in names:
-        publish(on_disk, name)
+        on_disk.publish(name)
     ordered = sorted(names, key=lambda name: name.path)
 
     first = on_disk.drive.names(None, 15)
@@ -295,7 +288,7 @@ def test_names_are_listed_in_path_order_in_pages(on_disk: DriveOnDisk) -> None:
 
 
 def test_strangers_among_the_shards_are_passed_over(on_disk: DriveOnDisk) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME)
     (on_disk.path / FOLDER / "notes.txt").write_text("not a shard")
 
     assert on_disk.drive.names(None, 10) == [NAME]

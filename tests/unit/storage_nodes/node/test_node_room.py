@@ -16,12 +16,6 @@ from tests.support.nodes import files_below
 NAME = ShardName(UUID("0190a0b0-c0d0-7000-8000-00000000abcd"), 7, 2)
 
 
-def publish(on_disk: DriveOnDisk) -> None:
-    drive = on_disk.drive
-    file = drive.create(NAME, "shard", None, b"bytes")
-    drive.publish(file)
-
-
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
 def test_a_full_disk_is_full_and_not_broken(
     on_disk: DriveOnDisk, disk: TestDisk, number: int
@@ -32,7 +26,7 @@ def test_a_full_disk_is_full_and_not_broken(
     disk.faults.clear()
 
     assert files_below(on_disk.path / "shards") == []
-    publish(on_disk)
+    on_disk.publish(NAME)
 
 
 def test_room_is_set_aside_when_a_file_is_opened(on_disk: DriveOnDisk) -> None:
@@ -80,7 +74,7 @@ def test_a_writer_without_a_descriptor_stops_at_the_reserve(
 
 
 def test_removing_works_on_a_full_drive(on_disk: DriveOnDisk, disk: TestDisk) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME)
     disk.told_room = (1 << 40, 0)
 
     assert on_disk.drive.trash(NAME)

@@ -20,12 +20,6 @@ from tests.support.nodes import files_below
 NAME = ShardName(UUID(int=9), 1, 0)
 
 
-def publish(on_disk: DriveOnDisk) -> None:
-    drive = on_disk.drive
-    file = drive.create(NAME, "shard", None, b"bytes")
-    drive.publish(file)
-
-
 def serve(path: Path, cluster: int = 42) -> Slots:
     slots = Slots([path], UUID(int=cluster), limits=NO_LIMITS, state=path.parent, disk=Disk())
     slots.slots[0].look()
@@ -127,7 +121,7 @@ def test_a_copy_of_a_drive_is_not_served_beside_it(on_disk: DriveOnDisk, tmp_pat
 
 
 def test_a_drive_whose_directory_vanished_is_gone_at_once(on_disk: DriveOnDisk) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME)
     drive = on_disk.drive
     shutil.rmtree(on_disk.path)
 
@@ -150,7 +144,7 @@ def test_nothing_is_written_below_a_directory_that_took_the_drives_place(
 
 
 def test_a_drive_that_comes_back_is_served_again(on_disk: DriveOnDisk, tmp_path: Path) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME)
     on_disk.path.rename(tmp_path / "elsewhere")
     on_disk.slot.look()
     assert on_disk.slot.describe()["state"] == "gone"
@@ -217,7 +211,7 @@ def test_a_page_cannot_be_written_by_its_holders(on_disk: DriveOnDisk) -> None:
 
 
 def test_a_fence_outlives_the_daemon(on_disk: DriveOnDisk) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME)
     on_disk.drive.report_error(NAME, errno.EIO)
     on_disk.restart()
 
@@ -261,7 +255,7 @@ def test_a_fence_is_durable(on_disk: DriveOnDisk, disk: TestDisk) -> None:
 def test_a_lifted_fence_stays_lifted(on_disk: DriveOnDisk) -> None:
     on_disk.drive.report_error(NAME, errno.EIO)
     on_disk.drive.fence.take_down()
-    publish(on_disk)
+    on_disk.publish(NAME)
     on_disk.restart()
 
     assert on_disk.slot.describe()["state"] == "serving"
@@ -270,7 +264,7 @@ def test_a_lifted_fence_stays_lifted(on_disk: DriveOnDisk) -> None:
 def test_a_drive_that_cannot_be_swept_at_start_is_served_fenced(
     on_disk: DriveOnDisk, disk: TestDisk
 ) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME)
     on_disk.slots.close()
     shutil.rmtree(on_disk.path / "tmp")
     disk.fail("mkdir", errno.EROFS)

@@ -38,16 +38,10 @@ def on_disk(tmp_path: Path, time: FakeClock) -> Iterator[DriveOnDisk]:
     made.close()
 
 
-def publish(on_disk: DriveOnDisk, name: ShardName = NAME) -> None:
-    drive = on_disk.drive
-    file = drive.create(name, "shard", None, BLOCK)
-    drive.publish(file)
-
-
 def fill(on_disk: DriveOnDisk, time: FakeClock) -> None:
     """Trash five shards, a minute apart."""
     for name in NAMES:
-        publish(on_disk, name)
+        on_disk.publish(name, BLOCK)
         on_disk.drive.trash(name)
         time.advance(60)
 
@@ -57,7 +51,7 @@ def left(on_disk: DriveOnDisk) -> list[ShardName]:
 
 
 def test_entering_the_trash_is_durable_on_both_sides(on_disk: DriveOnDisk) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME, BLOCK)
     disk = on_disk.disk
     assert isinstance(disk, TestDisk)
     disk.trace.clear()
@@ -71,7 +65,7 @@ def test_entering_the_trash_is_durable_on_both_sides(on_disk: DriveOnDisk) -> No
 
 
 def test_leaving_the_trash_is_durable_before_the_entry_goes(on_disk: DriveOnDisk) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME, BLOCK)
     on_disk.drive.trash(NAME)
     disk = on_disk.disk
     assert isinstance(disk, TestDisk)
@@ -83,7 +77,7 @@ def test_leaving_the_trash_is_durable_before_the_entry_goes(on_disk: DriveOnDisk
 
 
 def test_the_trash_is_known_again_after_a_restart(on_disk: DriveOnDisk) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME, BLOCK)
     on_disk.drive.trash(NAME)
     on_disk.restart()
 
@@ -145,7 +139,7 @@ def test_trash_makes_room_for_shards(tmp_path: Path, time: FakeClock) -> None:
 
 
 def test_strangers_in_the_trash_are_left_alone(on_disk: DriveOnDisk) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME, BLOCK)
     on_disk.drive.trash(NAME)
     (on_disk.path / "trash" / "12-notes").write_text("x")
     on_disk.restart()
@@ -157,7 +151,7 @@ def test_strangers_in_the_trash_are_left_alone(on_disk: DriveOnDisk) -> None:
 def test_a_restore_cut_short_after_the_link_is_finished_by_the_next(
     on_disk: DriveOnDisk,
 ) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME, BLOCK)
     on_disk.drive.trash(NAME)
     disk = on_disk.disk
     assert isinstance(disk, TestDisk)
@@ -176,7 +170,7 @@ def test_a_restore_cut_short_after_the_link_is_finished_by_the_next(
 def test_a_crash_while_trashing_leaves_the_shard_restorable(
     on_disk: DriveOnDisk, disarmed: None, point: str
 ) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME, BLOCK)
     failpoints.arm(f"{point}=raise")
     with pytest.raises(FailpointRaised):
         on_disk.drive.trash(NAME)
@@ -190,7 +184,7 @@ def test_a_crash_while_trashing_leaves_the_shard_restorable(
 def test_a_crash_while_a_shard_is_replaced_leaves_the_old_one_under_its_name(
     on_disk: DriveOnDisk, disarmed: None, time: FakeClock
 ) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME, BLOCK)
     successor = on_disk.drive.create(NAME, "shard", None, b"second")
     failpoints.arm("node.trash.durable=raise")
     with pytest.raises(FailpointRaised):
@@ -221,7 +215,7 @@ def test_of_one_name_the_trash_keeps_what_came_last(on_disk: DriveOnDisk) -> Non
 def test_a_crash_before_unlinking_leaves_the_shard_restorable(
     on_disk: DriveOnDisk, disarmed: None
 ) -> None:
-    publish(on_disk)
+    on_disk.publish(NAME, BLOCK)
     on_disk.drive.trash(NAME)
     failpoints.arm("node.trash.before_unlink=raise")
     with pytest.raises(FailpointRaised):
