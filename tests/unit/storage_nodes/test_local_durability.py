@@ -1,7 +1,7 @@
 """What a holder of a descriptor owes before it counts a copy, by thread and by ring."""
 
 import errno
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from uuid import uuid4
 
 import pytest
@@ -11,21 +11,9 @@ from core.ring import Ring
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
 from tests.support.disks import TestDisk
-from tests.support.nodes import RunningNode, opened, running_node
+from tests.support.nodes import RunningNode, opened
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[RunningNode]:
-    """A node whose drive 0 stays healthy; drives 1.. are each one test's."""
-    with running_node(drives=9) as node:
-        yield node
-
-
-@pytest.fixture
-def name() -> ShardName:
-    return ShardName(uuid4(), 1, 0)
 
 
 @pytest.fixture(params=["thread", "ring"])

@@ -4,7 +4,6 @@ import asyncio
 import errno
 import gc
 import os
-from collections.abc import Iterator
 from contextlib import suppress
 from uuid import uuid4
 
@@ -18,28 +17,10 @@ from core.errors import (
 )
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.local import LocalShardFile, LocalShardStore
-from tests.support.nodes import RunningNode, eventually, opened, running_node
+from tests.support.nodes import RunningNode, eventually, opened
 from tests.support.shard_stores import content
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[RunningNode]:
-    """A node whose drive 0 stays healthy; drives 1.. are each one test's."""
-    with running_node(drives=7) as node:
-        yield node
-
-
-@pytest.fixture
-def own() -> Iterator[RunningNode]:
-    with running_node() as node:
-        yield node
-
-
-@pytest.fixture
-def name() -> ShardName:
-    return ShardName(uuid4(), 1, 0)
 
 
 def open_files(pid: int, node: RunningNode) -> int:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,40 +15,23 @@ from core.errors import CapabilityRefused, DriveGone, NodeUnreachable, StoreErro
 from storage_nodes.node.identity import format_drive
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.http import HttpNode, HttpShardStore
-from tests.support.nodes import ROOT, RunningNode, eventually, files_below, running_node
+from tests.support.nodes import ROOT, RunningNode, eventually, files_below
 from tests.support.shard_stores import content, publish
 
 pytestmark = pytest.mark.cluster
 
 
-@pytest.fixture
-def node() -> Iterator[RunningNode]:
-    with running_node() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def shared() -> Iterator[RunningNode]:
-    with running_node() as running:
-        yield running
-
-
-@pytest.fixture
-def name() -> ShardName:
-    return ShardName(uuid4(), 1, 0)
-
-
 async def test_a_stop_is_clean_and_keeps_what_was_published(
-    node: RunningNode, name: ShardName
+    own: RunningNode, name: ShardName
 ) -> None:
-    store = node.local()
+    store = own.local()
     await publish(store, name, b"bytes")
     await (await store.create(ShardName(uuid4(), 1, 0), purpose="shard")).write(0, [b"lost"])
 
-    assert node.stop() == 0
-    assert not node.socket.exists()
-    assert len(files_below(node.paths[0] / "shards")) == 1
-    node.start()
+    assert own.stop() == 0
+    assert not own.socket.exists()
+    assert len(files_below(own.paths[0] / "shards")) == 1
+    own.start()
     assert await content(store, name) == b"bytes"
     await store.close()
 
@@ -65,42 +47,42 @@ async def test_a_stop_is_clean_and_keeps_what_was_published(
     ],
 )
 async def test_killed_while_publishing_a_shard_is_whole_or_absent(
-    node: RunningNode, name: ShardName, door: str, point: str, survives: bool
+    own: RunningNode, name: ShardName, door: str, point: str, survives: bool
 ) -> None:
-    store = getattr(node, door)()
+    store = getattr(own, door)()
     file = await store.create(name, purpose="shard")
     await file.write(0, [b"bytes"])
-    node.arm(f"{point}=kill")
+    own.arm(f"{point}=kill")
     with pytest.raises(NodeUnreachable):
         await file.publish()
-    node.wait_dead()
+    own.wait_dead()
     await store.close()
-    assert [entry[0] for entry in failpoints.fired(node.home)] == [point]
+    assert [entry[0] for entry in failpoints.fired(own.home)] == [point]
 
-    (node.home / "failpoints").unlink()
-    node.start()
-    again = getattr(node, door)()
+    (own.home / "failpoints").unlink()
+    own.start()
+    again = getattr(own, door)()
     # A process died, not the machine: what was linked is there, whole; the rest left nothing.
     found = await again.stat(name)
     assert (found is not None) == survives
     if survives:
         assert await content(again, name) == b"bytes"
-    assert files_below(node.paths[0] / "tmp") == []
+    assert files_below(own.paths[0] / "tmp") == []
     await again.close()
 
 
 async def test_an_error_of_the_device_fences_its_drive_for_good(
-    node: RunningNode, name: ShardName
+    own: RunningNode, name: ShardName
 ) -> None:
-    store = node.http()
-    node.arm("node.write.before_fsync=raise:EIO")
+    store = own.http()
+    own.arm("node.write.before_fsync=raise:EIO")
     with pytest.raises(StoreError, match="DriveFenced"):
         await store.create(name, purpose="pack", header=b"head")
-    node.kill()
-    node.start()
+    own.kill()
+    own.start()
     await store.close()
 
-    store = node.http()
+    store = own.http()
     with pytest.raises(StoreError, match="DriveFenced"):
         await store.create(name, purpose="pack", header=b"head")
     await store.clear_fence()
@@ -108,17 +90,17 @@ async def test_an_error_of_the_device_fences_its_drive_for_good(
     await store.close()
 
 
-async def test_a_drive_formatted_later_is_taken_up(node: RunningNode, name: ShardName) -> None:
-    store = node.http()
-    (node.paths[0] / "objstore.json").unlink()
+async def test_a_drive_formatted_later_is_taken_up(own: RunningNode, name: ShardName) -> None:
+    store = own.http()
+    (own.paths[0] / "objstore.json").unlink()
     await eventually(lambda: store.stat(name), DriveGone)
 
-    for path in sorted(node.paths[0].iterdir()):
+    for path in sorted(own.paths[0].iterdir()):
         if path.is_dir():
             path.rmdir()
         else:
             path.unlink()
-    fresh = format_drive(node.paths[0], node.key.cluster)
+    fresh = format_drive(own.paths[0], own.key.cluster)
     other = HttpShardStore(fresh.drive, store.node)
     await eventually(lambda: other.stat(name), None)
     await store.close()
@@ -129,9 +111,9 @@ async def test_the_node_describes_its_drives(shared: RunningNode) -> None:
     found = await store.node.drives(shared.name)
     await store.close()
 
-    [drive] = found["drives"]
     assert found["node"] == shared.name
-    assert drive["uuid"] == str(shared.drives[0])
+    assert [drive["uuid"] for drive in found["drives"]] == [str(uuid) for uuid in shared.drives]
+    drive = found["drives"][0]
     assert drive["state"] == "serving"
     assert drive["path"] == str(shared.paths[0])
     assert 0 < drive["free"] <= drive["size"]
