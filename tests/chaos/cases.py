@@ -20,7 +20,6 @@ from tests.model import hurt
 from tests.support import campaign, faults, histories, points
 from tests.support.campaign import Campaign
 from tests.support.histories import Plan
-from tests.support.judgement import Judgement
 from tests.support.load import Mix
 from tests.support.local_store import SMALL, LocalStore, wait_for
 
@@ -71,7 +70,7 @@ def failpoints(home: Path, nth: int | None) -> str:
         found = running.finish()
         missing = set(names) - set(faults.fired(store.home))
     assert not missing, f"never fired: {sorted(missing)}"
-    return judged(found)
+    return found.demand_clean()
 
 
 def errors(home: Path) -> str:
@@ -83,7 +82,7 @@ def errors(home: Path) -> str:
             for (drive,) in running.sql("SELECT id FROM drive WHERE state = 'fenced'"):
                 store.manage("drive", "clear-fence", str(drive))
         found = running.finish()
-    return judged(found)
+    return found.demand_clean()
 
 
 def kills(home: Path, seed: int) -> str:
@@ -107,7 +106,7 @@ def kills(home: Path, seed: int) -> str:
             running.expire_leases()
         running.make_progress(writes=20)
         found = running.finish()
-    return judged(found)
+    return found.demand_clean()
 
 
 def history(home: Path, seed: int) -> str:
@@ -155,7 +154,7 @@ def losses(home: Path, number: int) -> str:
                 tail=store.log_tail,
             )
         found = running.finish()
-    return judged(found)
+    return found.demand_clean()
 
 
 class hurt_store:
@@ -178,8 +177,3 @@ class hurt_store:
 
     def __exit__(self, *_: object) -> None:
         self._store.stop()
-
-
-def judged(found: Judgement) -> str:
-    assert found.clean, str(found)
-    return str(found)

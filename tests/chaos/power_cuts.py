@@ -14,7 +14,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tests.support import power
-from tests.support.judgement import Judgement
 from tests.support.power import FileSystem
 from tests.support.power_cuts import NodeCuts, PowerCuts
 
@@ -53,8 +52,8 @@ def whole_store(folder: Path, *, kind: str, seed: int) -> str:
                 life.cut_a_start(within_s=START_S)
             life.store.start()
             if life.cuts % JUDGE_EVERY == 0:
-                _judged(life.judge())
-        return f"{life.cuts} cuts on {kind}: {_judged(life.judge())}"
+                life.judge().demand_clean()
+        return f"{life.cuts} cuts on {kind}: {life.judge().demand_clean()}"
     finally:
         life.store.kill_everything()
         disk.close()
@@ -75,7 +74,7 @@ def single_nodes(folder: Path, *, kind: str, seed: int) -> str:
             running = life.live()
             for _ in range(min(CUTS_BEFORE_RESTART, CUTS - life.cuts)):
                 life.cut(running, within_s=chance.choice(LIVES_S))
-            found = _judged(running.finish())
+            found = running.finish().demand_clean()
             life.store.stop()
         return f"{life.cuts} cuts of single nodes on {kind}: {found}"
     finally:
@@ -98,7 +97,7 @@ def first_starts(folder: Path, *, kind: str, seed: int) -> str:
             while not life.cuts or chance.random() < 0.5:
                 life.cut_a_start(within_s=START_S)
             life.store.start()
-            _judged(life.judge())
+            life.judge().demand_clean()
         finally:
             life.store.kill_everything()
             disk.close()
@@ -115,8 +114,3 @@ def refuse_without_power(kind: str) -> None:
 def _ledger(folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     return folder / "ledger"
-
-
-def _judged(found: Judgement) -> str:
-    assert found.clean, str(found)
-    return str(found)

@@ -35,6 +35,11 @@ class Judgement:
     def clean(self) -> bool:
         return not (self.lost or self.wrong or self.resurrected or self.unexplained)
 
+    def demand_clean(self) -> str:
+        """What was judged, in words; an AssertionError with the findings when there are any."""
+        assert self.clean, str(self)
+        return str(self)
+
     def __str__(self) -> str:
         counts = (
             f"{self.acknowledged} acknowledged writes, {self.unknown} unknown, {self.keys} keys: "
