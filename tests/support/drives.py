@@ -9,7 +9,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -22,16 +21,10 @@ from storage_nodes.shard_file import HEADER_SIZE, ShardHeader
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
 from storage_nodes.stores.memory import MemoryShardStore
+from tests.support.segments import MemoryDrive
 from workers import storage as worker_storage
 
 CLUSTER = UUID(int=7)
-
-
-@dataclass(frozen=True)
-class MemoryDrive:
-    id: int
-    zone: object
-    weight: float = 1.0
 
 
 class MemoryStorage:
@@ -40,7 +33,7 @@ class MemoryStorage:
     def __init__(self, drives: int = 12, zones: int = 3) -> None:
         self.cluster = CLUSTER
         self.everything = {n: MemoryShardStore() for n in range(1, drives + 1)}
-        self._drives = {n: MemoryDrive(n, n % zones) for n in self.everything}
+        self._drives = {n: MemoryDrive(n, f"zone-{n % zones}") for n in self.everything}
         self.lost: set[int] = set()
         self._read_only: set[int] = set()
         self._unreachable: set[int] = set()

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import threading
-
 import pytest
 
 from core import clock
 from core.errors import LeaseLost
 from jobs.lease import Lease
+from tests.support.nodes import wait_until
 from tests.support.work import age, family, owe
 from workers.renewal import Renewals
 
 pytestmark = pytest.mark.usefixtures("database")
-
-DEADLINE_S = 60.0
-
-
-def wait_until(condition: object) -> None:
-    deadline = clock.monotonic() + DEADLINE_S
-    pause = threading.Event()
-    while not condition():  # type: ignore[operator]
-        assert clock.monotonic() < deadline, "waited in vain"
-        pause.wait(0.02)
 
 
 def test_a_held_lease_is_renewed_from_the_background():
