@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
 from itertools import pairwise
 from mmap import mmap
@@ -33,13 +32,6 @@ PACK_SIZE = 16 << 20
 HUNG_S = 4.0
 # Longer than any turn of the loop that does not wait for a drive.
 TURN_S = 5.0
-
-
-@pytest.fixture(params=power.KINDS)
-def disk(request: pytest.FixtureRequest) -> Iterator[FileSystem]:
-    power.need(request.param)
-    with power.file_system(request.param) as made:
-        yield made
 
 
 @pytest.fixture

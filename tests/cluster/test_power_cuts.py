@@ -26,13 +26,6 @@ CARELESS_CUTS = 20
 CARELESS_WITHIN_S = 0.2
 
 
-@pytest.fixture(params=power.KINDS)
-def disk(request: pytest.FixtureRequest) -> Iterator[FileSystem]:
-    power.need(request.param)
-    with power.file_system(request.param) as made:
-        yield made
-
-
 @pytest.fixture
 def any_disk() -> Iterator[FileSystem]:
     kind = next(iter(power.usable()), power.KINDS[0])

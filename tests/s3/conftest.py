@@ -1,10 +1,14 @@
-"""One live store for all tests of this directory, two tenants, and a fresh bucket per test."""
+"""One live store for all tests of this directory, two tenants, and a fresh bucket per test; and a
+gateway in this process.
+"""
 
 from __future__ import annotations
 
+import importlib
 import itertools
 import secrets
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from botocore.client import BaseClient
@@ -12,6 +16,9 @@ from botocore.client import BaseClient
 from tests.s3.accounts import Account, create_account, create_user
 from tests.s3.raw import Raw
 from tests.support.local_store import LocalStore, running_store
+
+if TYPE_CHECKING:
+    from tests.support.house import House
 
 SETTINGS = {
     "OBJSTORE_LIMITS_PART_MIN_BYTES": "5MiB",
@@ -93,3 +100,12 @@ def versioned(s3: BaseClient, bucket: str) -> str:
     """A fresh bucket with versioning enabled."""
     s3.put_bucket_versioning(Bucket=bucket, VersioningConfiguration={"Status": "Enabled"})
     return bucket
+
+
+@pytest.fixture(scope="module")
+def house(module_database: str) -> Iterator[House]:
+    """Another gateway, in this process and over a database of the module's own."""
+    # A conftest may be loaded before Django is set up, and models need that.
+    made = importlib.import_module("tests.support.house").House()
+    yield made
+    made.close()

@@ -43,13 +43,6 @@ def case(row: Operation) -> str:
     return "-".join((row.name, *(("version",) if "versionId" in row.query else ())))
 
 
-@pytest.fixture(scope="module")
-def house(module_database: str) -> Iterator[House]:
-    made = House()
-    yield made
-    made.close()
-
-
 @pytest.fixture
 def target(house: House) -> Target:
     return house.furnish()

@@ -186,14 +186,6 @@ def test_only_blanks_are_folded_where_a_value_is_signed() -> None:
 
 # --- bodies
 
-
-@pytest.fixture(scope="module")
-def house(module_database: str) -> Iterator[House]:
-    made = House()
-    yield made
-    made.close()
-
-
 Make = Callable[..., Request]
 FORMS: dict[str, Make] = {
     "hashed": raw_asgi.in_header,

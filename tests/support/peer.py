@@ -1,6 +1,6 @@
 """A client at the other end of one connection of the gateway's, without a socket.
 
-Here: the transport, what is said and answered, and small applications. Not here: what a connection
+Here: the transport, what is said and answered, small applications. Not here: what a connection
 must do (tests/unit/s3).
 """
 
@@ -13,6 +13,11 @@ from typing import Any
 from s3.connection import Connection
 from s3.connections import Connections
 from s3.exchange import Application, Message, bare_refusal
+
+# Heads of requests; a PUT's wants the length of its body.
+GET = b"GET /key?versions HTTP/1.1\r\nHost: store\r\n\r\n"
+PUT = b"PUT /key HTTP/1.1\r\nHost: store\r\nContent-Length: %d\r\n\r\n"
+CHUNKED = b"PUT /key HTTP/1.1\r\nHost: store\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 class Wire:

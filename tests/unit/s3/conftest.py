@@ -1,17 +1,18 @@
 """A gateway over a store of one tenant, with a stand-in for every handler and a clock that stands
-still.
+still; and a connection to an application that says what it heard.
 """
 
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
 
 from core import clock
 from tests.support.clock import FakeClock
+from tests.support.peer import Peer, echo
 
 if TYPE_CHECKING:
     from tests.support.asgi import Client, FakeStore, Handled
@@ -38,6 +39,13 @@ def handled() -> Handled:
 @pytest.fixture
 def client(moment: FakeClock, handled: Handled, store: FakeStore) -> Client:
     return _asgi().make_client(handled, store=store)
+
+
+@pytest.fixture
+async def peer() -> AsyncIterator[Peer]:
+    made = Peer(echo)
+    yield made
+    made.leave()
 
 
 def _asgi():  # type: ignore[no-untyped-def]

@@ -4,25 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
 from s3 import connection
 from s3.exchange import Message
-from tests.support.peer import Peer, body_of, echo, reply, turns
-
-GET = b"GET /key?versions HTTP/1.1\r\nHost: store\r\n\r\n"
-PUT = b"PUT /key HTTP/1.1\r\nHost: store\r\nContent-Length: %d\r\n\r\n"
-CHUNKED = b"PUT /key HTTP/1.1\r\nHost: store\r\nTransfer-Encoding: chunked\r\n\r\n"
-
-
-@pytest.fixture
-async def peer() -> AsyncIterator[Peer]:
-    made = Peer(echo)
-    yield made
-    made.leave()
+from tests.support.peer import CHUNKED, GET, PUT, Peer, body_of, echo, reply, turns
 
 
 async def test_a_request_refused_before_its_body_ends_the_connection() -> None:

@@ -20,11 +20,6 @@ def bodies(answers: bytes) -> list[bytes]:
     return [one.partition(b"\r\n\r\n")[2] for one in answers.split(b"HTTP/1.1 200 OK\r\n")[1:]]
 
 
-@pytest.fixture
-async def peer() -> Peer:
-    return Peer(echo)
-
-
 async def test_a_raw_target_is_what_was_sent(peer: Peer) -> None:
     assert bodies(await peer.say(RAW)) == [SENT]
     assert not peer.wire.ended

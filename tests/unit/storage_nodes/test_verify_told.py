@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -15,15 +14,9 @@ from storage_nodes.verify import text
 from storage_nodes.verify.findings import Tally, Throttle
 from tests.support.clock import FakeClock
 from tests.support.drives import SealedPack
-from tests.support.verifying import Stock, stocked
+from tests.support.verifying import Stock
 
 OTHER = UUID(int=0xABC)
-
-
-@pytest.fixture
-def stock(database: str) -> Iterator[Stock]:
-    with stocked() as made:
-        yield made
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from uuid import UUID
 
 import pytest
@@ -14,15 +13,9 @@ from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.memory import MemoryShardStore
 from storage_nodes.verify import walk
 from tests.support.drives import SealedPack, ask, forget
-from tests.support.verifying import Stock, flip, shorter, stocked
+from tests.support.verifying import Stock, flip, shorter
 
 OTHER = UUID(int=0xABC)
-
-
-@pytest.fixture
-def stock(database: str) -> Iterator[Stock]:
-    with stocked() as made:
-        yield made
 
 
 def kinds(result: walk.Result) -> list[tuple[str, int | None, int | None]]:
