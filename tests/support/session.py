@@ -27,6 +27,7 @@ from typing import Protocol
 import psycopg
 import redis
 from django.db import connections
+from psycopg.conninfo import conninfo_to_dict
 
 from core import config as configuration
 from objstore_site.local.postgres import EmbeddedPostgres, create_database
@@ -95,13 +96,8 @@ class Run:
         name = f"objstore_{self.worker}_{self._counter}"
         self._clone(name)
         url = self.postgres.url(name)
-        before = connections.settings["default"]["NAME"]
-        with blocker.unblock(), configuration.override(database={"url": url}):
-            _point_django_at(name)
-            try:
-                yield url
-            finally:
-                _point_django_at(before)
+        with blocker.unblock(), pointed_at(url):
+            yield url
         with psycopg.connect(self.postgres.url("postgres"), autocommit=True) as connection:
             connection.execute(f'drop database if exists "{name}" with (force)')
 
@@ -182,6 +178,18 @@ def end() -> None:
     """Stop the servers of a run of our own."""
     if _run is not None and _run.owns:
         _run.stop_servers()
+
+
+@contextmanager
+def pointed_at(url: str) -> Iterator[None]:
+    """Django and the configuration use this database inside the block."""
+    before = connections.settings["default"]["NAME"]
+    with configuration.override(database={"url": url}):
+        _point_django_at(conninfo_to_dict(url)["dbname"])
+        try:
+            yield
+        finally:
+            _point_django_at(before)
 
 
 def _enter(run: Run) -> None:

@@ -16,7 +16,6 @@ import psycopg
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
-from django.db import connections
 
 from core import config as configuration
 from core.errors import ConfigurationError
@@ -52,18 +51,6 @@ def lock_of(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(fd)
-
-
-@contextmanager
-def pointed_at(url: str) -> Iterator[None]:
-    """Django and the configuration use this database for a while."""
-    before = connections.settings["default"]["NAME"]
-    with configuration.override(database={"url": url}):
-        session._point_django_at(psycopg.conninfo.conninfo_to_dict(url)["dbname"])
-        try:
-            yield
-        finally:
-            session._point_django_at(before)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -266,7 +253,7 @@ def test_a_rebuilt_database_goes_on(source: Source) -> None:
         opened.execute("INSERT INTO zone (name) VALUES ('new')")
         journaled = "SELECT body #>> '{row,name}' FROM change WHERE body ->> 'table' = 'zone'"
         assert opened.execute(journaled).fetchall() == [("new",)]
-    with pointed_at(source.target):
+    with session.pointed_at(source.target):
         copy_changes()
         copy_changes(SNAPSHOT)
     assert max(source.journal("snap")).number > max(name.number for name in numbers)
@@ -277,7 +264,7 @@ def test_a_second_rebuild_reads_what_the_rebuilt_database_journaled(
 ) -> None:
     source.story(9, "Enabled", steps=15)
     source.rebuild()
-    with pointed_at(source.target):
+    with session.pointed_at(source.target):
         copy_changes()
         copy_changes(SNAPSHOT)
         accounts.create_tenant("after")
@@ -300,7 +287,7 @@ def test_the_command_tells_people_what_came_back_and_what_did_not(source: Source
     given = [word for path in list(paths.values())[:-1] for word in ("--drive", str(path))]
     out = StringIO()
 
-    with pointed_at(source.target):
+    with session.pointed_at(source.target):
         call_command("rebuild", *given, stdout=out)
 
     assert "Rows: tenant 1, account_user 1, access_key 1" in out.getvalue()
@@ -309,7 +296,7 @@ def test_the_command_tells_people_what_came_back_and_what_did_not(source: Source
 
 
 def test_the_command_refuses_in_a_sentence(source: Source, tmp_path: Path) -> None:
-    with pointed_at(source.target), pytest.raises(CommandError, match="No drive was found"):
+    with session.pointed_at(source.target), pytest.raises(CommandError, match="No drive was found"):
         call_command("rebuild", "--drive", str(tmp_path), "--json")
 
 
