@@ -60,12 +60,10 @@ class PackBench:
         return self.pack.append(VERSION.bytes, [content], len(content), quorum)
 
     def hold(self, *drives: int) -> None:
-        for drive in drives:
-            self.fleet.stores[drive].gate.clear()
+        self.fleet.hold(*drives)
 
     def release(self, *drives: int) -> None:
-        for drive in drives:
-            self.fleet.stores[drive].gate.set()
+        self.fleet.release(*drives)
 
     def copy(self, index: int) -> bytes:
         """The address space as one drive holds it."""

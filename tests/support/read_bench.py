@@ -7,12 +7,10 @@ from contextlib import asynccontextmanager
 from random import Random
 from uuid import UUID
 
-from core.config import config
 from storage_nodes.located import Located, Stored
-from storage_nodes.segments import Segments
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stream import WINDOW
-from tests.support.segments import GatedStore, MemoryFleet, MemoryRows, located
+from tests.support.segments import GatedStore, SegmentsBench, located
 
 VERSION = UUID(int=9)
 SMALL = Random(1).randbytes(5000)
@@ -20,17 +18,8 @@ MEDIUM = Random(2).randbytes(700_000)
 LARGE = Random(3).randbytes(3 * 786_432 + 100_001)
 
 
-class ReadBench:
+class ReadBench(SegmentsBench):
     """Segments over drives in memory, what was written to them, and what readers noticed."""
-
-    def __init__(self, drives: int = 9) -> None:
-        self.fleet = MemoryFleet(drives)
-        self.rows = MemoryRows()
-        self.segments = Segments(
-            self.rows,  # type: ignore[arg-type]  # a fake with the same methods
-            self.fleet,
-            config(),
-        )
 
     async def packed(self, content: bytes) -> Located:
         stored = await self.segments.append("ec-6-3", "strict", VERSION, content)
@@ -76,9 +65,6 @@ class ReadBench:
 
 @asynccontextmanager
 async def reading() -> AsyncIterator[ReadBench]:
-    """Whatever was held up is let go in the end."""
     made = ReadBench()
     yield made
-    for store in made.fleet.stores.values():
-        store.gate.set()
-    await made.segments.close()
+    await made.close()

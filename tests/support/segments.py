@@ -1,7 +1,7 @@
 """Drives and rows in memory for tests of segments, with gates to hold a drive back.
 
-Here: a fleet of `MemoryShardStore`s, one that waits until a test lets it go on, and the rows of
-segments without a database (the SQL has tests of its own).
+Here: a fleet of `MemoryShardStore`s, one that waits until a test lets it go on, the rows of
+segments without a database (the SQL has tests of its own), and benches of both.
 """
 
 import asyncio
@@ -9,9 +9,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
 
+from core.config import config
 from core.errors import DriveGone
 from storage_nodes.located import Located, Stored
+from storage_nodes.pack import Later
 from storage_nodes.segment_rows import Whereabouts
+from storage_nodes.segments import Segments
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import Buffer, Purpose, ShardReader
 from storage_nodes.stores.memory import MemoryShardFile, MemoryShardStore
@@ -127,6 +130,15 @@ class MemoryFleet:
         ]
         self.lost: set[int] = set()
 
+    def hold(self, *drives: int) -> None:
+        """These drives, or all, do nothing until they are released."""
+        for drive in drives or self.stores:
+            self.stores[drive].gate.clear()
+
+    def release(self, *drives: int) -> None:
+        for drive in drives or self.stores:
+            self.stores[drive].gate.set()
+
     def healthy(self) -> list[MemoryDrive]:
         return [drive for drive in self.drives if drive.id not in self.lost]
 
@@ -214,6 +226,38 @@ class MemoryRows:
 
     async def noticed(self, segment_id: UUID, epoch: int, index: int, state: str) -> None:
         self.noticed_shards.append((segment_id, epoch, index, state))
+
+
+class MemoryBench:
+    """Drives and rows in memory, for what is tested over them."""
+
+    def __init__(self, drives: int = 9) -> None:
+        self.fleet = MemoryFleet(drives)
+        self.rows = MemoryRows()
+
+    def row(self, stored: Stored) -> MemoryRow:
+        return self.rows.rows[stored.segment_id]
+
+    def states(self) -> list[str]:
+        return sorted(row.state for row in self.rows.rows.values())
+
+
+class SegmentsBench(MemoryBench):
+    """The segments of one process over them."""
+
+    def __init__(self, drives: int = 9, later: Later | None = None) -> None:
+        super().__init__(drives)
+        self.segments = Segments(
+            self.rows,  # type: ignore[arg-type]  # a fake with the same methods
+            self.fleet,
+            config(),
+            later=later,
+        )
+
+    async def close(self) -> None:
+        """Whatever was held up is let go first."""
+        self.fleet.release()
+        await self.segments.close()
 
 
 class HandTimer:

@@ -14,11 +14,10 @@ from core.errors import DriveFenced
 from core.metrics import Metric
 from storage_nodes.located import Located, Stored
 from storage_nodes.race import Pace
-from storage_nodes.segments import Segments
 from storage_nodes.shard_file import HEADER_SIZE
 from storage_nodes.shard_name import ShardName, first_copy
 from tests.support.clock import FakeClock
-from tests.support.segments import HandTimer, MemoryFleet, MemoryRows, located, until
+from tests.support.segments import HandTimer, SegmentsBench, located, until
 
 SMALL = Random(1).randbytes(5000)
 LARGE = Random(3).randbytes(800_000)
@@ -32,17 +31,10 @@ def counting(metric: Metric, *labels: str) -> Iterator[list[float]]:
     moved[0] = metric.value(labels) - before
 
 
-class Bench:
+class Bench(SegmentsBench):
     def __init__(self) -> None:
-        self.fleet = MemoryFleet(9)
-        self.rows = MemoryRows()
         self.timer = HandTimer()
-        self.segments = Segments(
-            self.rows,  # type: ignore[arg-type]  # a fake with the same methods
-            self.fleet,
-            config(),
-            later=self.timer,
-        )
+        super().__init__(later=self.timer)
         # However long this machine takes, nothing is slow unless a test says so.
         self.segments.reader._pace = Pace(3600.0)
         self.segments.reader._open_pace = Pace(3600.0)
@@ -76,9 +68,7 @@ class Bench:
 async def bench(time: FakeClock) -> AsyncIterator[Bench]:
     made = Bench()
     yield made
-    for store in made.fleet.stores.values():
-        store.gate.set()
-    await made.segments.close()
+    await made.close()
 
 
 async def test_a_pack_sealed_when_the_store_stops(bench: Bench) -> None:
@@ -96,7 +86,7 @@ async def test_a_pack_sealed_because_it_is_due(bench: Bench, time: FakeClock) ->
 
     with counting(metrics.segments_sealed, "due") as moved:
         bench.segments._packs.seal_due()
-        await until(lambda: bench.rows.rows[stored.segment_id].state == "sealed")
+        await until(lambda: bench.row(stored).state == "sealed")
 
     assert moved == [1]
 
@@ -114,7 +104,7 @@ async def test_a_pack_sealed_because_it_is_full(bench: Bench) -> None:
 
 async def test_a_pack_that_somebody_else_sealed_is_not_counted_again(bench: Bench) -> None:
     stored = await bench.appended()
-    bench.rows.rows[stored.segment_id].state = "sealed"
+    bench.row(stored).state = "sealed"
     before = dict(metrics.segments_sealed.values)
 
     await bench.segments.close()
@@ -124,7 +114,7 @@ async def test_a_pack_that_somebody_else_sealed_is_not_counted_again(bench: Benc
 
 async def test_a_copy_whose_drive_fails_and_the_pack_with_it(bench: Bench) -> None:
     stored = await bench.appended()
-    row = bench.rows.rows[stored.segment_id]
+    row = bench.row(stored)
     bench.fleet.stores[row.drives[2]].failing = DriveFenced(drive="test")
 
     with (
@@ -139,7 +129,7 @@ async def test_a_copy_whose_drive_fails_and_the_pack_with_it(bench: Bench) -> No
 
 async def test_a_copy_that_stays_behind(bench: Bench, time: FakeClock) -> None:
     stored = await bench.appended()
-    slow = bench.fleet.stores[bench.rows.rows[stored.segment_id].drives[2]]
+    slow = bench.fleet.stores[bench.row(stored).drives[2]]
     await until(lambda: slow.writes == 1)
     slow.gate.clear()
     await bench.appended()
@@ -200,7 +190,7 @@ async def test_a_copy_that_does_not_answer_is_hedged(bench: Bench) -> None:
 
 async def test_a_coded_shard_that_does_not_open_in_time_is_hedged(bench: Bench) -> None:
     place = await bench.coded()
-    bench.fleet.stores[place.drives[0]].gate.clear()
+    bench.fleet.hold(place.drives[0])
     bench.segments.reader._open_pace = Pace()
 
     with counting(metrics.hedged_reads) as moved:

@@ -18,17 +18,16 @@ from storage_nodes.policy import Ack
 from storage_nodes.shard_file import HEADER_SIZE, parse_header
 from storage_nodes.shard_name import ShardName, first_copy
 from tests.support.clock import FakeClock
-from tests.support.segments import HandTimer, MemoryFleet, MemoryRow, MemoryRows, until
+from tests.support.segments import HandTimer, MemoryBench, until
 
 VERSION = UUID(int=9)
 SEGMENT_SIZE = 1 << 20
 FAILURE = DriveFenced(drive="test")
 
 
-class Bench:
+class Bench(MemoryBench):
     def __init__(self, drives: int = 6) -> None:
-        self.fleet = MemoryFleet(drives)
-        self.rows = MemoryRows()
+        super().__init__(drives)
         self.settings: Packing = config().packing
         self.packs = self.make(self.settings)
 
@@ -53,19 +52,12 @@ class Bench:
         stored.settle()
         return stored
 
-    def row(self, stored: Stored) -> MemoryRow:
-        return self.rows.rows[stored.segment_id]
-
-    def states(self) -> list[str]:
-        return sorted(row.state for row in self.rows.rows.values())
-
 
 @pytest.fixture
 async def bench(time: FakeClock) -> AsyncIterator[Bench]:
     made = Bench()
     yield made
-    for store in made.fleet.stores.values():
-        store.gate.set()
+    made.fleet.release()
     await made.packs.close()
 
 
@@ -109,15 +101,13 @@ async def test_only_the_copy_that_is_read_first_is_left_in_memory(bench: Bench) 
 
 
 async def test_the_row_is_there_before_the_first_file(bench: Bench) -> None:
-    for store in bench.fleet.stores.values():
-        store.gate.clear()
+    bench.fleet.hold()
     asking = asyncio.create_task(bench.append())
 
     await until(lambda: bench.states() == ["open"])
 
     assert not any(store.shards for store in bench.fleet.stores.values())
-    for store in bench.fleet.stores.values():
-        store.gate.set()
+    bench.fleet.release()
     (await asking).settle()
 
 
@@ -248,14 +238,13 @@ async def test_a_small_segment_stays_open_for_a_while(time: FakeClock, bench: Be
 
 async def test_renewing_records_what_each_copy_holds(bench: Bench) -> None:
     stored = await bench.settled()
-    bench.fleet.stores[bench.row(stored).drives[2]].gate.clear()
+    bench.fleet.hold(bench.row(stored).drives[2])
     await bench.settled()
 
     await bench.packs.renew()
 
     assert sorted(bench.row(stored).confirmed or []) == [4096, 8192, 8192]
-    for store in bench.fleet.stores.values():
-        store.gate.set()
+    bench.fleet.release()
 
 
 async def test_a_segment_that_was_taken_away_gets_nothing_more(bench: Bench) -> None:
@@ -286,13 +275,11 @@ async def test_after_stopping_nothing_is_opened(bench: Bench) -> None:
 
 async def test_a_request_that_goes_away_does_not_hold_up_sealing(bench: Bench) -> None:
     first = await bench.settled()
-    for drive in bench.row(first).drives:
-        bench.fleet.stores[drive].gate.clear()
+    bench.fleet.hold(*bench.row(first).drives)
     gone = asyncio.create_task(bench.append())
     await until(lambda: sum(store.writes for store in bench.fleet.stores.values()) >= 6)
     gone.cancel()
-    for store in bench.fleet.stores.values():
-        store.gate.set()
+    bench.fleet.release()
 
     await bench.packs.close()
 

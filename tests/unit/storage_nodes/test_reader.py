@@ -134,14 +134,12 @@ async def test_equal_cold_reads_share_one_reading(bench: ReadBench) -> None:
 
 async def test_a_reader_that_goes_away_leaves_the_others_their_answer(bench: ReadBench) -> None:
     place = await bench.packed(SMALL)
-    for store in bench.fleet.stores.values():
-        store.gate.clear()
+    bench.fleet.hold()
     first = asyncio.create_task(bench.segments.read(place, 0, 5000))
     second = asyncio.create_task(bench.segments.read(place, 0, 5000))
     await until(lambda: bool(bench.segments.reader._cold))
     first.cancel()
-    for store in bench.fleet.stores.values():
-        store.gate.set()
+    bench.fleet.release()
 
     assert await second == SMALL
 
@@ -190,4 +188,4 @@ async def test_a_reader_that_is_old_is_closed_although_it_is_used() -> None:
         bench.segments.shards.expire()
 
         assert not bench.segments.shards._open
-        await bench.segments.close()
+        await bench.close()

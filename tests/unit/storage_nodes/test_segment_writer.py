@@ -28,7 +28,7 @@ from storage_nodes.shard_file import (
 from storage_nodes.shard_name import ShardName
 from storage_nodes.striping import Striping
 from tests.support.clock import FakeClock
-from tests.support.segments import MemoryFleet, MemoryRow, MemoryRows, until
+from tests.support.segments import MemoryBench, until
 
 CELL = 8192
 STRIPE = 4 * CELL
@@ -38,10 +38,9 @@ BODY = Random(1).randbytes(9 << 20)
 FAILURE = DriveFenced(drive="test")
 
 
-class Bench:
+class Bench(MemoryBench):
     def __init__(self, drives: int = 9, settings: Coding = SETTINGS, grace_s: float = 60) -> None:
-        self.fleet = MemoryFleet(drives)
-        self.rows = MemoryRows()
+        super().__init__(drives)
         self.threads = ThreadPoolExecutor(2)
         self.own = OwnSegments(
             self.rows,  # type: ignore[arg-type]  # a fake with the same methods
@@ -62,9 +61,6 @@ class Bench:
         for start in range(0, len(content), piece):
             await writer.feed(content[start : start + piece])
         return await writer.finish()
-
-    def row(self, stored: Stored) -> MemoryRow:
-        return self.rows.rows[stored.segment_id]
 
     def file(self, stored: Stored, index: int) -> bytes:
         drive = self.row(stored).drives[index]
@@ -87,8 +83,7 @@ class Bench:
 async def bench() -> AsyncIterator[Bench]:
     made = Bench()
     yield made
-    for store in made.fleet.stores.values():
-        store.gate.set()
+    made.fleet.release()
     made.threads.shutdown()
 
 
@@ -140,8 +135,7 @@ async def test_parity_is_what_the_reference_computes(bench: Bench) -> None:
 
 
 async def test_the_row_is_there_before_the_first_byte(bench: Bench) -> None:
-    for store in bench.fleet.stores.values():
-        store.gate.clear()
+    bench.fleet.hold()
     writer = bench.writer()
     feeding = asyncio.create_task(writer.feed(b"x"))
 
@@ -337,8 +331,7 @@ async def test_what_a_stream_holds_does_not_grow_with_the_body(bench: Bench) -> 
     """Two units, whatever comes: a slow drive holds the sender up instead."""
     writer = bench.writer()
     await writer.feed(BODY[:1])
-    for store in bench.fleet.stores.values():
-        store.gate.clear()
+    bench.fleet.hold()
     feeding = asyncio.create_task(_feed_all(writer))
 
     await until(lambda: sum(store.writes for store in bench.fleet.stores.values()) == 6)
@@ -349,8 +342,7 @@ async def test_what_a_stream_holds_does_not_grow_with_the_body(bench: Bench) -> 
     assert sum(store.writes for store in bench.fleet.stores.values()) == 6
     feeding.cancel()
     await asyncio.wait([feeding])
-    for store in bench.fleet.stores.values():
-        store.gate.set()
+    bench.fleet.release()
 
 
 async def _feed_all(writer: SegmentWriter) -> None:
