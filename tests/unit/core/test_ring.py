@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
-import time
 import weakref
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from core.ring import Ring
+from tests.support.nodes import wait_until
 from tests.support.segments import until
 
 
@@ -51,8 +51,10 @@ class Held:
     """What somebody may look away from."""
 
 
-def asked(ring: Ring, fd: int, content: bytes, held: object = None) -> asyncio.Future[int]:
-    answer = ring.write(fd, 0, [bytearray(content)], 0, held)
+def asked(
+    ring: Ring, fd: int, content: bytes, held: object = None, *, at: int = 0
+) -> asyncio.Future[int]:
+    answer = ring.write(fd, at, [bytearray(content)], 0, held)
     assert answer is not None
     return answer
 
@@ -120,10 +122,12 @@ async def test_a_crowd_that_is_done_before_anybody_looks_is_told_whole(fd: int) 
     ring = Ring.open(entries=128)
     if ring is None:
         pytest.skip("this kernel or sandbox gives no io_uring")
-    waiting = [asked(ring, fd, b"x" * length) for length in range(1, 129)]
+    waiting = [asked(ring, fd, b"x" * length, at=200 * length) for length in range(1, 129)]
 
-    time.sleep(0.3)  # noqa: ASYNC251  # nobody looks
+    # The loop stands still meanwhile: nobody looks.
+    wait_until(lambda: all(os.pread(fd, 1, 201 * length - 1) == b"x" for length in range(1, 129)))
 
+    assert not any(answer.done() for answer in waiting)
     async with asyncio.timeout(30):
         assert await asyncio.gather(*waiting) == list(range(1, 129))
     ring.close()
