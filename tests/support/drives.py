@@ -22,6 +22,7 @@ from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
 from storage_nodes.stores.memory import MemoryShardStore
 from tests.support.segments import MemoryDrive
+from tests.support.shard_stores import Attend, AttendedStore
 from workers import storage as worker_storage
 
 CLUSTER = UUID(int=7)
@@ -65,6 +66,11 @@ class MemoryStorage:
 
     def bring_back(self, drive: int) -> None:
         self.lost.discard(drive)
+
+    def attend(self, attend: Attend, *drives: int) -> None:
+        """Somebody attends to what is done on these drives, or on all."""
+        for drive in drives or list(self.everything):
+            self.everything[drive] = AttendedStore(self.everything[drive], attend)
 
     def hide(self, *drives: int) -> None:
         """Not reachable for now."""

@@ -5,6 +5,7 @@ segments without a database (the SQL has tests of its own), and benches of both.
 """
 
 import asyncio
+import weakref
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from uuid import UUID
@@ -37,6 +38,7 @@ class GatedFile:
 
     async def write(self, offset: int, buffers: Sequence[Buffer], *, sync: bool = False) -> None:
         self._store.writes += 1
+        self._store.given += [weakref.ref(each) for each in buffers if isinstance(each, memoryview)]
         await self._store.gate.wait()
         self._store.fail_if_told()
         await self._inner.write(offset, buffers, sync=sync)
@@ -70,6 +72,8 @@ class GatedStore(MemoryShardStore):
         self.writes = 0
         self.opens = 0
         self.uncached: set[ShardName] = set()
+        # What was given to be written, for as long as anybody holds it.
+        self.given: list[weakref.ref[memoryview]] = []
 
     def fail_if_told(self) -> None:
         if self.failing is not None:

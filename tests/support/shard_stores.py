@@ -1,7 +1,10 @@
-"""Shards written to and read from a ShardStore whole."""
+"""Shards written to and read from a ShardStore whole, and a drive that is attended."""
+
+from collections.abc import Awaitable, Callable
 
 from storage_nodes.shard_name import FileName
-from storage_nodes.stores.base import ShardStore
+from storage_nodes.stores.base import Buffer, Purpose, ShardStore
+from storage_nodes.stores.memory import MemoryShardFile, MemoryShardReader, MemoryShardStore
 
 BLOCK = bytes(range(256)) * 16
 
@@ -18,3 +21,47 @@ async def content(store: ShardStore, name: FileName) -> bytes:
         return await reader.read(0, 1 << 20)
     finally:
         await reader.close()
+
+
+# Told of a step (`create`, `open` or `read`) and of the file's name.
+Attend = Callable[[str, FileName], Awaitable[None]]
+
+
+class AttendedStore(MemoryShardStore):
+    """A drive in memory with the files of another. Somebody attends to some steps before they are
+    taken: counts them, does something else first, or raises in their place.
+    """
+
+    def __init__(self, instead_of: MemoryShardStore, attend: Attend) -> None:
+        super().__init__(instead_of.drive)
+        self.shards, self.trashed = instead_of.shards, instead_of.trashed
+        self._attend = attend
+
+    async def create(
+        self,
+        name: FileName,
+        *,
+        purpose: Purpose,
+        size_bytes: int | None = None,
+        header: Buffer = b"",
+        uncached: bool = False,
+    ) -> MemoryShardFile:
+        await self._attend("create", name)
+        return await super().create(
+            name, purpose=purpose, size_bytes=size_bytes, header=header, uncached=uncached
+        )
+
+    async def open(self, name: FileName) -> MemoryShardReader:
+        await self._attend("open", name)
+        await super().open(name)
+        return _AttendedReader(self, name, self._attend)
+
+
+class _AttendedReader(MemoryShardReader):
+    def __init__(self, store: AttendedStore, name: FileName, attend: Attend) -> None:
+        super().__init__(store, name, store.shards[name])
+        self._attend = attend
+
+    async def read(self, offset: int, length: int) -> bytes:
+        await self._attend("read", self.name)
+        return await super().read(offset, length)

@@ -14,10 +14,12 @@ from storage_nodes import encoder
 from storage_nodes.policy import policy
 from storage_nodes.rebuild import Coded
 from storage_nodes.shard_file import HEADER_SIZE, BlockSums, footer_size
-from storage_nodes.stores.memory import MemoryShardReader, MemoryShardStore
+from storage_nodes.shard_name import FileName
+from storage_nodes.stores.memory import MemoryShardStore
 from storage_nodes.verify import coded
 from storage_nodes.verify.findings import Finding, Throttle
 from tests.support.drives import CLUSTER
+from tests.support.shard_stores import AttendedStore
 from tests.support.verifying import flip, shorter
 
 BLOCK = 65536
@@ -156,16 +158,14 @@ def test_a_payload_under_its_own_checksums_that_is_not_the_parity_of_the_data_is
     assert [(one.kind, one.index, one.drive) for one in found] == [("inconsistent", 8, 9)]
 
 
-def test_a_drive_that_cannot_read_or_be_reached_is_told_apart(bench: Bench, monkeypatch) -> None:
+def test_a_drive_that_cannot_read_or_be_reached_is_told_apart(bench: Bench) -> None:
     bench.stores[4].gone = True
-    healthy = MemoryShardReader.read
 
-    async def read(reader: MemoryShardReader, offset: int, length: int) -> bytes:
-        if reader.name == bench.coded.name(6):
+    async def attend(step: str, _: FileName) -> None:
+        if step == "read":
             raise ShardCorrupt("The drive cannot read the shard: Input/output error.")
-        return await healthy(reader, offset, length)
 
-    monkeypatch.setattr(MemoryShardReader, "read", read)
+    bench.stores[7] = AttendedStore(bench.stores[7], attend)
 
     found = {one.index: one.kind for one in bench.check()}
 

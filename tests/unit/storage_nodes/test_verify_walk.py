@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 from uuid import UUID
 
 import pytest
+from django.db import connection
 
 from storage_nodes import layouts
 from storage_nodes.pack_format import RECORD_HEADER
 from storage_nodes.shard_file import HEADER_SIZE
-from storage_nodes.shard_name import ShardName
-from storage_nodes.stores.memory import MemoryShardStore
+from storage_nodes.shard_name import FileName, ShardName
 from storage_nodes.verify import walk
 from tests.support.drives import SealedPack, ask, forget
 from tests.support.verifying import Stock, flip, shorter
@@ -122,23 +123,28 @@ def test_the_copies_of_an_open_segment_hold_what_their_owner_confirmed(stock: St
     assert result.owed == 0  # its owner seals it first
 
 
-def test_a_segment_that_moves_while_it_is_read_is_read_where_it_is_now(
-    stock: Stock, monkeypatch
-) -> None:
+def test_a_segment_that_moves_while_it_is_read_is_read_where_it_is_now(stock: Stock) -> None:
     pack = SealedPack(stock.drives, [100, 700_000])
     pack.spoil(stock.drives, 0)
-    known = walk.rows.segment
-    moved = []
+    [first, *_] = stock.row(pack.id).drives
+    once = iter([pack.id])
 
-    def meanwhile(segment: UUID):
-        if not moved:
-            moved.append(stock.encode(segment))
-        return known(segment)
+    async def attend(step: str, _: FileName) -> None:
+        for segment in once:
+            await asyncio.to_thread(_encode, stock, segment)
 
-    monkeypatch.setattr(walk.rows, "segment", meanwhile)
+    stock.drives.attend(attend, first)
 
     assert stock.verify().is_whole
-    assert moved[0].layout == "coded"
+    assert stock.row(pack.id).layout == "coded"
+
+
+def _encode(stock: Stock, segment: UUID) -> None:
+    """In a thread of its own, whose connection ends with it."""
+    try:
+        stock.encode(segment)
+    finally:
+        connection.close()
 
 
 def test_files_no_row_names_are_reported_and_left_alone(stock: Stock) -> None:
@@ -185,23 +191,20 @@ def test_drives_out_of_reach_are_counted_not_listed(stock: Stock) -> None:
     assert document["findings_left_out"] == 0
 
 
-def test_a_drive_that_does_not_answer_is_waited_for_once(stock: Stock, monkeypatch) -> None:
+def test_a_drive_that_does_not_answer_is_waited_for_once(stock: Stock) -> None:
     rows = [stock.encode(SealedPack(stock.drives, [700_000], seed=n).id) for n in range(4)]
     silent = max(range(1, 13), key=lambda drive: sum(drive in row.drives for row in rows))
     held = sum(silent in row.drives for row in rows)
-    stock.drives.everything[silent].gone = True
     asked = []
-    opened = MemoryShardStore.open
 
-    async def open_(store: MemoryShardStore, name: ShardName):
-        if store is stock.drives.everything[silent]:
-            asked.append(name)
-        return await opened(store, name)
+    async def attend(step: str, _: FileName) -> None:
+        asked.append(step)
 
-    monkeypatch.setattr(MemoryShardStore, "open", open_)
+    stock.drives.attend(attend, silent)
+    stock.drives.everything[silent].gone = True
 
     document = stock.verify().document()
 
     assert held > 1
     assert document["unreachable"] == [{"drive": silent, "shards": held}]
-    assert len(asked) == 1
+    assert asked == ["open"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
 
 import orjson
 import psycopg
@@ -13,9 +12,8 @@ from buckets import control
 from core import failpoints
 from core.errors import FailpointRaised
 from jobs import queries
-from storage_nodes import journal_files
 from storage_nodes.journal_format import START
-from storage_nodes.shard_name import JournalName
+from storage_nodes.shard_name import FileName, JournalName
 from tenants import accounts
 from tests.support.drives import MemoryStorage
 from tests.support.journals import (
@@ -113,19 +111,18 @@ def test_many_changes_go_into_several_files(
 
 
 def test_what_is_committed_while_a_file_is_written_waits_for_the_next_round(
-    database: str, drives: MemoryStorage, monkeypatch: pytest.MonkeyPatch
+    database: str, drives: MemoryStorage
 ) -> None:
     begin()
     change("before")
-    written = journal_files.write
+    once = iter(["meanwhile"])
 
-    async def busy_store(*told: Any) -> list[int]:
-        monkeypatch.undo()
-        with psycopg.connect(database) as client:
-            client.execute("INSERT INTO change (kind) VALUES ('meanwhile')")
-        return await written(*told)
+    async def attend(step: str, _: FileName) -> None:
+        for kind in once:
+            with psycopg.connect(database) as client:
+                client.execute("INSERT INTO change (kind) VALUES (%s)", [kind])
 
-    monkeypatch.setattr(journal_files, "write", busy_store)
+    drives.attend(attend)
     copy_changes()
 
     assert kinds(drives)[-1:] == ["before"]

@@ -11,8 +11,9 @@ from jobs import queries
 from storage_nodes.shard_name import JournalName
 from tests.support.drives import MemoryStorage
 from tests.support.journals import begin, change, copy_changes, files, kinds, reached
-from workers import journal
-from workers.journal import SNAPSHOT
+from workers.journal import LEAST_BYTES, SNAPSHOT
+
+OWED = "SELECT subject FROM job WHERE family = 'journal'"
 
 
 def test_a_failing_drive_is_left_out_and_made_up_for(drives: MemoryStorage) -> None:
@@ -75,26 +76,26 @@ def test_a_damaged_copy_is_never_the_source_of_another(drives: MemoryStorage) ->
     assert sorted(copies.count(each) for each in set(copies)) == [1, 3]
 
 
-def test_a_snapshot_is_owed_when_the_files_have_grown(
-    drives: MemoryStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_snapshot_is_owed_when_the_files_have_grown(drives: MemoryStorage) -> None:
     begin()
-    monkeypatch.setattr(journal, "LEAST_BYTES", 1)
-    change(number=2000)
+    queries.changed("DELETE FROM job")
+    change()
+    copy_changes()
+    assert queries.rows(OWED) == []
+
+    queries.changed("UPDATE journal_state SET bytes = %(almost)s", almost=LEAST_BYTES - 1)
+    change()
     copy_changes()
 
-    assert queries.rows("SELECT subject FROM job WHERE family = 'journal'") == [(SNAPSHOT,)]
+    assert queries.rows(OWED) == [(SNAPSHOT,)]
 
 
-def test_what_the_second_newest_snapshot_made_needless_is_trashed(
-    drives: MemoryStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal, "LEAST_BYTES", 1)
-    monkeypatch.setattr(journal, "_snapshot_is_due", lambda known: known.segments > 0)
+def test_what_the_second_newest_snapshot_made_needless_is_trashed(drives: MemoryStorage) -> None:
     begin()
     change("oldest")
     for kind in ("old", "new", "newest"):
         copy_changes()
+        queries.changed("UPDATE journal_state SET snapshot_at = now() - interval '2 days'")
         copy_changes(SNAPSHOT)
         change(kind)
     queries.changed("UPDATE journal_state SET tended = NULL")

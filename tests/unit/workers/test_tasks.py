@@ -13,7 +13,7 @@ from core.config import config
 from core.names import new_id
 from jobs.catalogue import ENCODE, FAMILIES, SEAL, USAGE
 from objstore_site.celery import app
-from workers import tasks
+from tests.support.work import owe
 from workers.registry import HANDLERS
 from workers.tasks import TASKS, Due, lying, publish
 
@@ -81,17 +81,16 @@ def test_what_is_no_message_of_ours_is_nobodys_job(redis_url: str, junk: str):
     assert lying([USAGE.name]) == [one.job_id]
 
 
-def test_what_a_job_counted_is_written_when_it_ends(monkeypatch: pytest.MonkeyPatch):
+def test_what_a_job_counted_is_written_when_it_ends(database: str):
     labels = (USAGE.name, "done")
-    monkeypatch.setattr(tasks, "run_job", lambda _: metrics.jobs_done.add(labels))
-    monkeypatch.setattr(tasks, "close_old_connections", lambda: None)
+    before = metrics.jobs_done.value(labels)
 
-    for _ in range(2):
-        TASKS[USAGE.name](str(new_id()))
+    for number in (1, 2):
+        TASKS[USAGE.name](str(owe(USAGE)))
 
         (own,) = (config().home / "run" / "metrics").glob(f"worker-{os.getpid()}-*.json")
         written = json.loads(own.read_bytes())[metrics.jobs_done.name]
-        assert [[*labels], metrics.jobs_done.value(labels)] in written
+        assert [[*labels], before + number] in written
 
 
 def test_every_family_has_a_handler():
