@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
 
+from core.database import Lanes
 from core.errors import NoSuchUpload
-from objects import queries
 from tests.support.namespace import Namespace
 from tests.support.uploads import Listed, begin, leftovers
 
@@ -47,23 +48,45 @@ async def test_concurrent_completes_make_one_version(versioned: Namespace) -> No
     assert rows == [(1,)]
 
 
-async def test_a_complete_that_reads_between_another_s_steps_gets_its_answer(
-    space: Namespace, monkeypatch: pytest.MonkeyPatch
+class Interrupted:
+    """Lanes on which something else happens before their second question."""
+
+    def __init__(self, lanes: Lanes, meanwhile: Callable[[], Awaitable[None]]) -> None:
+        self._lanes = lanes
+        self._meanwhile = meanwhile
+        self._asked = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._lanes, name)
+
+    async def fetch(self, *question: Any) -> Any:
+        await self._count()
+        return await self._lanes.fetch(*question)
+
+    async def fetch_one(self, *question: Any) -> Any:
+        await self._count()
+        return await self._lanes.fetch_one(*question)
+
+    async def _count(self) -> None:
+        self._asked += 1
+        if self._asked == 2:
+            await self._meanwhile()
+
+
+async def test_a_complete_between_whose_questions_another_is_done_gets_its_answer(
+    space: Namespace,
 ) -> None:
     upload = await begin(space)
     part = await upload.send(1, b"x")
-    read = queries.parts_numbered
+    lanes, done = space.store.lanes, []
 
-    async def read_late(*arguments: Any) -> Any:
-        monkeypatch.setattr(queries, "parts_numbered", read)
-        await upload.complete(part)
-        return await read(*arguments)
+    async def meanwhile() -> None:
+        space.store.lanes = lanes
+        done.append(await upload.complete(part))
 
-    monkeypatch.setattr(queries, "parts_numbered", read_late)
+    space.store.lanes = Interrupted(lanes, meanwhile)  # type: ignore[assignment]
 
-    written = await upload.complete(part)
-
-    assert written == await upload.complete(part)
+    assert [await upload.complete(part)] == done
 
 
 async def test_of_complete_and_abort_one_wins(space: Namespace) -> None:
