@@ -28,7 +28,7 @@ from tests.support.journals import (
 )
 from workers import journal
 from workers import storage as worker_storage
-from workers.journal import SNAPSHOT
+from workers.journal import MOST_CHANGES, SNAPSHOT
 
 
 def test_a_history_begins_with_a_snapshot(drives: MemoryStorage) -> None:
@@ -97,17 +97,15 @@ def test_a_round_without_changes_writes_nothing(drives: MemoryStorage) -> None:
     assert files(drives) == before
 
 
-def test_many_changes_go_into_several_files(
-    drives: MemoryStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal, "MOST_CHANGES", 10)
+def test_many_changes_go_into_several_files(drives: MemoryStorage) -> None:
     begin()
-    for _ in range(5):
-        change(number=7)
+    many = MOST_CHANGES * 3 // 4
+    for _ in range(3):
+        change(number=many)
     copy_changes()
 
-    assert [len(parsed(copies[0])[1]) for copies in files(drives).values()] == [14, 14, 7]
-    assert kinds(drives).count("test") == 35
+    assert [len(parsed(copies[0])[1]) for copies in files(drives).values()] == [2 * many, many]
+    assert kinds(drives).count("test") == 3 * many
 
 
 def test_what_is_committed_while_a_file_is_written_waits_for_the_next_round(
@@ -130,16 +128,14 @@ def test_what_is_committed_while_a_file_is_written_waits_for_the_next_round(
     assert kinds(drives)[-2:] == ["before", "meanwhile"]
 
 
-def test_a_transaction_is_never_split(
-    drives: MemoryStorage, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(journal, "MOST_CHANGES", 10)
+def test_a_transaction_is_never_split(drives: MemoryStorage) -> None:
     begin()
-    change(number=35)
+    change(number=MOST_CHANGES + 15)
     change(number=3)
     copy_changes()
 
-    assert [len(parsed(copies[0])[1]) for copies in files(drives).values()] == [35, 3]
+    lengths = [len(parsed(copies[0])[1]) for copies in files(drives).values()]
+    assert lengths == [MOST_CHANGES + 15, 3]
 
 
 def test_a_change_that_commits_late_is_not_skipped(database: str, drives: MemoryStorage) -> None:
