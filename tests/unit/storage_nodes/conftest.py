@@ -1,12 +1,8 @@
-"""A clock that moves only when told, a database without a cluster, nodes that run, and a store to
-be verified.
-"""
+"""A clock that moves only when told, a database without a cluster, and nodes that run."""
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import psycopg
@@ -17,9 +13,6 @@ from core import clock
 from storage_nodes.shard_name import ShardName
 from tests.support.clock import FakeClock
 from tests.support.nodes import RunningNode, running_node
-
-if TYPE_CHECKING:
-    from tests.support.verifying import Stock
 
 
 @pytest.fixture
@@ -56,10 +49,3 @@ def own() -> Iterator[RunningNode]:
 def name() -> ShardName:
     """A shard nobody has stored yet."""
     return ShardName(uuid4(), 1, 0)
-
-
-@pytest.fixture
-def stock(database: str) -> Iterator[Stock]:
-    # A conftest may be loaded before Django is set up, and models need that.
-    with importlib.import_module("tests.support.verifying").stocked() as made:
-        yield made

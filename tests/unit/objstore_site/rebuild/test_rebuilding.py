@@ -31,10 +31,11 @@ from tests.support import session
 from tests.support.journals import copy_changes
 from tests.support.rebuilding import spill, take_snapshot
 from tests.support.rebuilt import Source
+from tests.support.repository import REPOSITORY
 from tests.support.tables import rows
 from workers.journal import SNAPSHOT
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "journal-1"
+GOLDEN = REPOSITORY / "tests" / "golden" / "journal-1"
 
 
 def format_drive_for(cluster: UUID, path: Path) -> None:
