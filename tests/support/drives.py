@@ -15,12 +15,12 @@ from uuid import UUID
 from django.db import connection
 
 from core import failpoints
-from core.names import new_id
-from storage_nodes.pack_format import SegmentRecords, aligned
-from storage_nodes.shard_file import HEADER_SIZE, ShardHeader
+from storage_nodes.pack_format import aligned
+from storage_nodes.shard_file import HEADER_SIZE
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
 from storage_nodes.stores.memory import MemoryShardStore
+from tests.support.packed import packed, random_payloads
 from tests.support.segments import MemoryDrive
 from tests.support.shard_stores import Attend, AttendedStore
 from workers import storage as worker_storage
@@ -115,49 +115,34 @@ class SealedPack:
         seed: int = 1,
         policy: str = "ec-6-3",
     ) -> None:
-        chance = random.Random(seed)
-        self.id = new_id()
-        self.payloads: dict[UUID, bytes] = {}
-        records, space = SegmentRecords(self.id), bytearray()
-        places: list[tuple[UUID, int, int]] = []
-        for length in lengths:
-            place, payload, version = aligned(len(space)), chance.randbytes(length), new_id()
-            space += bytes(place - len(space))
-            space += records.header(version.bytes, length, place) + payload
-            space += records.table([payload], place)
-            self.payloads[version] = payload
-            places.append((version, place, length))
-        space += bytes(aligned(len(space), 4096) - len(space))
-        self.drives = [1, 2, 3]
+        made = packed(CLUSTER, random_payloads(lengths, seed))
+        self.id = made.segment
+        self.payloads = {one.version: one.payload for one in made.records}
+        self.drives = made.copies.drives
+        size = aligned(len(made.space), 4096)
         for index, drive in enumerate(self.drives):
-            header = ShardHeader(
-                cluster=CLUSTER,
-                name=ShardName(self.id, 1, index),
-                layout="replicated",
-                needed=1,
-                parity=2,
-                cell_size=0,
-            )
-            storage.everything[drive].shards[header.name] = bytearray(header.pack() + space)
+            file = bytearray(made.file(index))
+            file.extend(bytes(size - len(made.space)))
+            storage.everything[drive].shards[made.name(index)] = file
         ask(
             "INSERT INTO segment (id, storage_policy, layout, state, epoch, size, drives,"
             " confirmed, sealed_at)"
             " VALUES (%s, %s, 'replicated', 'sealed', 1, %s, %s, %s, now()) RETURNING id",
             self.id,
             policy,
-            len(space),
+            size,
             self.drives,
-            [len(space)] * 3,
+            [size] * len(self.drives),
         )
-        for version, place, length in places:
+        for one in made.records:
             ask(
                 'INSERT INTO extent (version_id, position, segment_id, "offset", record_size, skip,'
                 " length) VALUES (%s, 0, %s, %s, %s, 0, %s) RETURNING id",
-                version,
+                one.version,
                 self.id,
-                place,
-                length,
-                length,
+                one.place,
+                len(one.payload),
+                len(one.payload),
             )
 
     def spoil(self, storage: MemoryStorage, copy: int, place: int = 100) -> None:

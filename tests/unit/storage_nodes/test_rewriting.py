@@ -15,62 +15,32 @@ from storage_nodes import copies, encoder, rebuild
 from storage_nodes.copies import Copies
 from storage_nodes.encoder import Plan
 from storage_nodes.gather import Gathering, gathered_size
-from storage_nodes.pack_format import SegmentRecords, aligned, parse_record, record_length
+from storage_nodes.pack_format import parse_record, record_length
 from storage_nodes.policy import policy
 from storage_nodes.rebuild import Coded
-from storage_nodes.shard_file import HEADER_SIZE, ShardHeader, parse_footer
+from storage_nodes.shard_file import HEADER_SIZE, parse_footer
 from storage_nodes.shard_name import ShardName, first_copy
 from storage_nodes.stores.memory import MemoryShardStore
+from tests.support.packed import packed, random_payloads
 
 CLUSTER = UUID(int=7)
 CELL = 64 << 10
 
 
-class Packed:
+class PackedDrives:
     """A sealed segment of three copies with records of these lengths."""
 
     def __init__(self, lengths: list[int], seed: int = 1) -> None:
-        chance = random.Random(seed)
-        self.id = new_id()
-        self.stores = {drive: MemoryShardStore() for drive in (1, 2, 3)}
-        self.payloads: dict[int, bytes] = {}
-        self.versions: dict[int, bytes] = {}
-        records = SegmentRecords(self.id)
-        space = bytearray()
-        for length in lengths:
-            place, payload, version = (
-                aligned(len(space)),
-                chance.randbytes(length),
-                chance.randbytes(16),
-            )
-            space += bytes(place - len(space))
-            space += records.header(version, length, place) + payload
-            space += records.table([payload], place)
-            self.payloads[place], self.versions[place] = payload, version
+        self.packed = packed(CLUSTER, random_payloads(lengths, seed))
+        self.id = self.packed.segment
+        self.copies = self.packed.copies
+        self.payloads = {one.place: one.payload for one in self.packed.records}
+        self.stores = {drive: MemoryShardStore() for drive in self.copies.drives}
         for index, store in enumerate(self.stores.values()):
-            head = ShardHeader(
-                cluster=CLUSTER,
-                name=ShardName(self.id, 1, index),
-                layout="replicated",
-                needed=1,
-                parity=2,
-                cell_size=0,
-            )
-            store.shards[head.name] = bytearray(head.pack() + space)
-
-    @property
-    def copies(self) -> Copies:
-        records = [(place, len(payload)) for place, payload in self.payloads.items()]
-        return Copies(
-            segment=self.id,
-            epoch=1,
-            drives=[1, 2, 3],
-            size=copies.end_of(records),
-            records=records,
-        )
+            store.shards[self.packed.name(index)] = bytearray(self.packed.file(index))
 
     def file(self, index: int) -> bytearray:
-        return self.stores[index + 1].shards[ShardName(self.id, 1, index)]
+        return self.stores[index + 1].shards[self.packed.name(index)]
 
     def spoil(self, index: int, position: int) -> None:
         self.file(index)[HEADER_SIZE + position + 100] ^= 1
@@ -124,55 +94,55 @@ class CodedDrives:
 
 
 async def test_a_segment_is_read_from_one_copy_and_every_record_verifies():
-    packed = Packed([100, 4096, 70_000, 1])
+    pack = PackedDrives([100, 4096, 70_000, 1])
 
-    space = await copies.read(packed.copies, packed.stores)
+    space = await copies.read(pack.copies, pack.stores)
 
     assert not space.damaged
-    for place, payload in packed.payloads.items():
+    for place, payload in pack.payloads.items():
         whole = space.content[place : place + record_length(len(payload))]
-        assert parse_record(whole, packed.id, place) == payload
+        assert parse_record(whole, pack.id, place) == payload
 
 
 async def test_a_damaged_record_is_taken_from_another_copy():
-    packed = Packed([4096, 4096, 4096])
-    second = list(packed.payloads)[1]
-    first = first_copy(packed.id, 3)
-    packed.spoil(first, second)
+    pack = PackedDrives([4096, 4096, 4096])
+    second = list(pack.payloads)[1]
+    first = first_copy(pack.id, 3)
+    pack.spoil(first, second)
 
-    space = await copies.read(packed.copies, packed.stores)
+    space = await copies.read(pack.copies, pack.stores)
 
     assert space.damaged == {first}
-    assert bytes(packed.payloads[second]) in bytes(space.content)
+    assert bytes(pack.payloads[second]) in bytes(space.content)
 
 
 async def test_each_record_may_come_from_a_different_copy():
-    packed = Packed([4096, 4096, 4096])
-    for index, place in enumerate(packed.payloads):
-        packed.spoil(index, place)
+    pack = PackedDrives([4096, 4096, 4096])
+    for index, place in enumerate(pack.payloads):
+        pack.spoil(index, place)
 
-    space = await copies.read(packed.copies, packed.stores)
+    space = await copies.read(pack.copies, pack.stores)
 
-    assert all(bytes(payload) in bytes(space.content) for payload in packed.payloads.values())
+    assert all(bytes(payload) in bytes(space.content) for payload in pack.payloads.values())
 
 
 async def test_a_record_damaged_in_every_copy_refuses_the_whole_segment():
-    packed = Packed([4096, 4096])
+    pack = PackedDrives([4096, 4096])
     for index in range(3):
-        packed.spoil(index, 0)
+        pack.spoil(index, 0)
 
     with pytest.raises(NotEnoughShards):
-        await copies.read(packed.copies, packed.stores)
+        await copies.read(pack.copies, pack.stores)
 
 
 async def test_a_copy_that_ends_early_is_completed_from_the_others():
-    packed = Packed([4096] * 8)
+    pack = PackedDrives([4096] * 8)
     for index in (0, 1):
-        del packed.file(index)[HEADER_SIZE + 9000 :]
+        del pack.file(index)[HEADER_SIZE + 9000 :]
 
-    space = await copies.read(packed.copies, packed.stores)
+    space = await copies.read(pack.copies, pack.stores)
 
-    assert all(bytes(payload) in bytes(space.content) for payload in packed.payloads.values())
+    assert all(bytes(payload) in bytes(space.content) for payload in pack.payloads.values())
 
 
 @pytest.mark.parametrize("size", [1, 4096, 6 * CELL, 6 * CELL + 1, 3_000_001])
@@ -247,15 +217,15 @@ async def test_a_shard_with_a_digest_of_other_bytes_is_not_whole():
 
 
 async def test_the_copy_of_another_segment_is_not_whole_and_no_source():
-    packed, other = Packed([4096, 70_000], seed=1), Packed([4096, 70_000, 5], seed=2)
-    packed.stores[1].shards[ShardName(packed.id, 1, 0)] = bytearray(other.file(0))
+    pack, other = PackedDrives([4096, 70_000], seed=1), PackedDrives([4096, 70_000, 5], seed=2)
+    pack.stores[1].shards[ShardName(pack.id, 1, 0)] = bytearray(other.file(0))
 
-    space = await copies.read(packed.copies, packed.stores)
+    space = await copies.read(pack.copies, pack.stores)
 
     assert (space.doubtful, space.damaged) == ({0}, set())
-    assert space.content == packed.file(1)[HEADER_SIZE:]
-    name = ShardName(packed.id, 1, 0)
-    assert not await rebuild.copy_is_whole(packed.copies, name, packed.stores[1])
+    assert space.content == pack.file(1)[HEADER_SIZE:]
+    name = ShardName(pack.id, 1, 0)
+    assert not await rebuild.copy_is_whole(pack.copies, name, pack.stores[1])
 
 
 async def test_a_shard_with_one_flipped_bit_is_not_whole():
@@ -269,25 +239,18 @@ async def test_a_shard_with_one_flipped_bit_is_not_whole():
 
 
 async def test_a_lost_copy_is_restored_as_it_was():
-    packed = Packed([100, 70_000])
-    space = await copies.read(packed.copies, packed.stores)
-    header = ShardHeader(
-        cluster=CLUSTER,
-        name=ShardName(packed.id, 1, 2),
-        layout="replicated",
-        needed=1,
-        parity=2,
-        cell_size=0,
-    )
+    pack = PackedDrives([100, 70_000])
+    space = await copies.read(pack.copies, pack.stores)
+    header = pack.packed.header(2)
     fresh = MemoryShardStore()
 
-    await rebuild.restore_copy(packed.copies, space.content, header, fresh)
+    await rebuild.restore_copy(pack.copies, space.content, header, fresh)
 
-    assert fresh.shards[header.name] == packed.file(2)
+    assert fresh.shards[header.name] == pack.file(2)
 
 
 async def test_gathered_records_verify_in_their_new_place():
-    packs = [Packed([50, 4096], seed=1), Packed([70_000], seed=2), Packed([3], seed=3)]
+    packs = [PackedDrives(lengths, seed=n) for n, lengths in enumerate([[50, 4096], [70_000], [3]])]
     gathering = Gathering(new_id())
 
     for pack in packs:
@@ -305,18 +268,18 @@ async def test_gathered_records_verify_in_their_new_place():
 
 
 async def test_gathering_leaves_behind_what_nobody_names():
-    packed = Packed([4096, 4096, 4096])
-    only = list(packed.payloads)[1]
+    pack = PackedDrives([4096, 4096, 4096])
+    only = list(pack.payloads)[1]
     wanted = Copies(
-        segment=packed.id,
+        segment=pack.id,
         epoch=1,
         drives=[1, 2, 3],
-        size=packed.copies.size,
+        size=pack.copies.size,
         records=[(only, 4096)],
     )
     gathering = Gathering(new_id())
 
-    space = await copies.read(wanted, packed.stores)
+    space = await copies.read(wanted, pack.stores)
     gathering.take(wanted, space.content)
 
     assert len(gathering.content) == record_length(4096)

@@ -11,11 +11,10 @@ import pytest
 from core.names import new_id
 from jobs import queries
 from objstore_site.rebuild.report import Report
-from storage_nodes.pack_format import SegmentRecords
-from storage_nodes.shard_file import ShardHeader
 from storage_nodes.shard_name import ShardName
 from tests.support.drives import CLUSTER, SealedPack
 from tests.support.journals import copy_changes
+from tests.support.packed import packed
 from tests.support.rebuilt import Source
 from tests.support.work import perform
 from workers.encode import encode
@@ -191,25 +190,16 @@ def test_an_uncommitted_uploads_shards_are_kept_apart(source: Source, pack: Seal
 
 def _open_pack(source: Source, known: UUID, unknown: UUID) -> UUID:
     """An open pack with two records, one of which an entry names that was deleted since."""
-    segment = new_id()
-    records, space = SegmentRecords(segment), bytearray()
-    for version in (known, unknown):
-        space += bytes(-len(space) % 8)
-        place = len(space)
-        space += records.header(version.bytes, 8, place) + b"8 bytes."
-        space += records.table([b"8 bytes."], place)
-    for index, drive in enumerate((1, 2, 3)):
-        name = ShardName(segment, 1, index)
-        header = ShardHeader(
-            cluster=CLUSTER, name=name, layout="replicated", needed=1, parity=2, cell_size=0
-        )
-        source.storage.everything[drive].shards[name] = bytearray(header.pack() + space)
+    pack = packed(CLUSTER, [(version, b"8 bytes.") for version in (known, unknown)])
+    for index, drive in enumerate(pack.copies.drives):
+        shards = source.storage.everything[drive].shards
+        shards[pack.name(index)] = bytearray(pack.file(index))
     queries.changed(
         "INSERT INTO segment (id, storage_policy, layout, state, owner, lease_until, drives)"
         " VALUES (%(i)s, 'ec-6-3', 'replicated', 'open', 'me', now(), '{1,2,3}')",
-        i=segment,
+        i=pack.segment,
     )
-    return segment
+    return pack.segment
 
 
 def test_records_without_an_entry_are_told_and_their_pack_is_kept(source: Source) -> None:

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from uuid import UUID
 
 import pytest
 
 from core.errors import StoreError
 from core.names import new_id
 from storage_nodes import copies, encoder, rebuild
-from storage_nodes.copies import Copies
 from storage_nodes.encoder import Plan
-from storage_nodes.pack_format import SegmentRecords, aligned
 from storage_nodes.policy import policy
 from storage_nodes.rebuild import Coded
-from storage_nodes.shard_file import HEADER_SIZE, ShardHeader
+from storage_nodes.shard_file import HEADER_SIZE
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
 from tests.support.nodes import RunningNode, files_below, running_node
+from tests.support.packed import packed, random_payloads
 
 pytestmark = pytest.mark.cluster
 
@@ -126,26 +124,26 @@ async def test_shards_whose_good_blocks_are_the_last_survive_it(door: str, point
 async def test_a_record_of_which_one_copy_is_left_survives_it(door: str) -> None:
     with running_node(drives=3) as node:
         stores = opened(node, door)
-        packed = Packed(node.key.cluster)
+        pack = packed(node.key.cluster, random_payloads([5_000, 70_000, 300], seed=3))
         for index, drive in enumerate(stores):
             file = await stores[drive].create(
-                packed.name(index), purpose="shard", header=packed.header(index).pack()
+                pack.name(index), purpose="shard", header=pack.header(index).pack()
             )
-            await file.write(HEADER_SIZE, [packed.space])
+            await file.write(HEADER_SIZE, [pack.space])
             await file.publish()
         # The first record is whole in copy 0 only, the second in copy 1, the third in copy 2.
         for index in range(3):
-            for other, (position, _) in enumerate(packed.records):
+            for other, record in enumerate(pack.records):
                 if other != index:
-                    spoil(node, index, packed.name(index), position + 100)
+                    spoil(node, index, pack.name(index), record.place + 100)
 
         async def restore_all() -> None:
             for index, drive in enumerate(stores):
-                space = await copies.read(packed.copies, stores)
+                space = await copies.read(pack.copies, stores)
                 await rebuild.restore_copy(
-                    packed.copies,
+                    pack.copies,
                     space.content,
-                    packed.header(index),
+                    pack.header(index),
                     stores[drive],
                     is_in_the_way=True,
                 )
@@ -159,47 +157,5 @@ async def test_a_record_of_which_one_copy_is_left_survives_it(door: str) -> None
         await restore_all()
 
         for index in range(3):
-            whole = packed.header(index).pack() + packed.space
-            assert bytes_of(node, index, packed.name(index)) == whole
+            assert bytes_of(node, index, pack.name(index)) == pack.file(index)
         await close(stores)
-
-
-class Packed:
-    """Three records, and the three copies they are to lie in."""
-
-    def __init__(self, cluster: UUID) -> None:
-        self._cluster = cluster
-        self.segment = new_id()
-        self.records: list[tuple[int, int]] = []
-        chance, made = random.Random(3), SegmentRecords(self.segment)
-        space = bytearray()
-        for length in (5_000, 70_000, 300):
-            space += bytes(aligned(len(space)) - len(space))
-            at, payload = len(space), chance.randbytes(length)
-            space += made.header(chance.randbytes(16), length, at) + payload
-            space += made.table([payload], at)
-            self.records.append((at, length))
-        self.space = bytes(space)
-
-    @property
-    def copies(self) -> Copies:
-        return Copies(
-            segment=self.segment,
-            epoch=1,
-            drives=[1, 2, 3],
-            size=len(self.space),
-            records=self.records,
-        )
-
-    def name(self, index: int) -> ShardName:
-        return ShardName(self.segment, 1, index)
-
-    def header(self, index: int) -> ShardHeader:
-        return ShardHeader(
-            cluster=self._cluster,
-            name=self.name(index),
-            layout="replicated",
-            needed=1,
-            parity=2,
-            cell_size=0,
-        )
