@@ -17,9 +17,10 @@ import venv
 from collections.abc import Callable
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAMS = ROOT / "tests" / "clients" / "programs"
-HOME = ROOT / ".venv" / "clients"
+from tests.support.repository import REPOSITORY
+
+PROGRAMS = REPOSITORY / "tests" / "clients" / "programs"
+HOME = REPOSITORY / ".venv" / "clients"
 
 S3FS_PYTHON = HOME / "s3fs" / "bin" / "python"
 NODE_MODULES = HOME / "npm" / "node_modules"
@@ -39,7 +40,7 @@ def found(program: Path, name: str) -> Path | None:
 
 def install_s3fs() -> None:
     """An environment of its own: aiobotocore wants another botocore than boto3 and awscli do."""
-    requirements = ROOT / "requirements" / "clients-s3fs.txt"
+    requirements = REPOSITORY / "requirements" / "clients-s3fs.txt"
     if S3FS_PYTHON.exists() and _is_newer(HOME / "s3fs" / ".installed", requirements):
         return
     venv.create(HOME / "s3fs", with_pip=True, clear=True)

@@ -26,11 +26,11 @@ from storage_nodes.pack_format import record_length
 from storage_nodes.shard_file import HEADER_SIZE
 from storage_nodes.shard_name import ShardName
 from tests.support.local_store import SMALL, LocalStore, running_store
+from tests.support.repository import REPOSITORY
 
 pytestmark = [pytest.mark.cluster, pytest.mark.timeout(900)]
 
-ROOT = Path(__file__).parents[2]
-TRACER = ROOT / "tests" / "support" / "tracer"
+TRACER = REPOSITORY / "tests" / "support" / "tracer"
 BUCKET = "traced"
 WRITES = ("write", "durable write")
 SIZES = [1, 4096, 4096, 70_000, 300_000, 4096, 9, 1_200_000, 700_000]
@@ -63,7 +63,7 @@ def traced_store(folder: Path, settings: dict[str, str]) -> Iterator[LocalStore]
     trace = folder / "trace"
     trace.mkdir()
     quiet = {"OBJSTORE_PACKING_SEAL_AFTER_S": "900", "OBJSTORE_PACKING_OPEN_MAX_S": "900"}
-    tracing = {"PYTHONPATH": f"{TRACER}:{ROOT}", "SYNC_TRACE": str(trace)}
+    tracing = {"PYTHONPATH": f"{TRACER}:{REPOSITORY}", "SYNC_TRACE": str(trace)}
     with running_store({**SMALL, **quiet, **tracing, **settings}) as store:
         asyncio.run(put_objects(store))
         yield store

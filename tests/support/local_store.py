@@ -29,8 +29,8 @@ from typing import TypeVar
 from benchmarks import processes
 from benchmarks.client import Access
 from benchmarks.home import database_url
+from tests.support.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
 READY_WITHIN_S = 180.0
 STOP_WITHIN_S = 90.0
 
@@ -78,7 +78,7 @@ class LocalStore:
         with (self.home / "runner.log").open("ab") as log:
             self._runner = subprocess.Popen(
                 [sys.executable, "-m", "objstore_site.local"],
-                cwd=ROOT,
+                cwd=REPOSITORY,
                 env=self.environment(),
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -150,7 +150,7 @@ class LocalStore:
         """The output of a management command of this store."""
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
-            cwd=ROOT,
+            cwd=REPOSITORY,
             env=self.environment(),
             capture_output=True,
             text=True,

@@ -27,8 +27,8 @@ from storage_nodes.node.host import this_host
 from storage_nodes.node.identity import format_drive
 from storage_nodes.stores.http import HttpNode, HttpShardStore
 from storage_nodes.stores.local import LocalShardStore
+from tests.support.repository import REPOSITORY
 
-ROOT = Path(__file__).resolve().parents[2]
 WITHIN_S = 60.0
 # The machine's disk is shared with whoever else runs tests: no reserve.
 SETTINGS = {"OBJSTORE_NODES_RESERVE_BYTES": "0", "OBJSTORE_NODES_RESERVE_FRACTION": "0"}
@@ -64,7 +64,7 @@ class RunningNode:
         with (self.home / f"{self.name}.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "storage_nodes.node", *self._arguments(ready)],
-                cwd=ROOT,
+                cwd=REPOSITORY,
                 env=configuration.environment(self.settings),
                 stdout=log,
                 stderr=log,

@@ -23,7 +23,8 @@ from benchmarks.client import Signer, once
 from storage_nodes.shard_file import HEADER_SIZE
 from storage_nodes.shard_name import ShardName
 from tests.support.at_rest import EXTENTS, Segment, segments_of
-from tests.support.local_store import ROOT, LocalStore, wait_for
+from tests.support.local_store import LocalStore, wait_for
+from tests.support.repository import REPOSITORY
 
 WITHIN_S = 180.0
 
@@ -189,7 +190,7 @@ def _verify(store: LocalStore, *options: str) -> tuple[int, dict[str, Any]]:
     """`manage.py cluster verify --json`: exit status and document."""
     done = subprocess.run(
         [sys.executable, "manage.py", "cluster", "verify", "--json", *options],
-        cwd=ROOT,
+        cwd=REPOSITORY,
         env=store.environment(),
         capture_output=True,
         text=True,

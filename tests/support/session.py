@@ -32,12 +32,12 @@ from psycopg.conninfo import conninfo_to_dict
 from core import config as configuration
 from objstore_site.local.postgres import EmbeddedPostgres, create_database
 from objstore_site.local.redis import EmbeddedRedis
+from tests.support.repository import REPOSITORY
 
 RUN_VARIABLE = "TEST_RUN_DIRECTORY"
 PREFIX = "objstore-test-"
 TEMPLATE = "objstore_template"
 ROOM = 3 << 30
-REPOSITORY = Path(__file__).resolve().parent.parent.parent
 
 
 class Blocker(Protocol):

@@ -9,6 +9,7 @@ import pytest
 from core import config_page
 from core.config import NEVER, Config, config, override, settings
 from core.errors import ConfigurationError
+from tests.support.repository import REPOSITORY
 
 
 def test_an_empty_environment_gives_the_defaults() -> None:
@@ -102,7 +103,7 @@ def test_every_setting_has_a_name_of_its_own() -> None:
 
 
 def test_the_page_says_what_the_code_does() -> None:
-    page = Path(__file__).parents[3] / "docs" / "configuration.md"
+    page = REPOSITORY / "docs" / "configuration.md"
 
     assert page.read_text() == config_page.page(), (
         "run python -m core.config_page > docs/configuration.md"

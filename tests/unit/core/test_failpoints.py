@@ -14,6 +14,7 @@ from core import failpoints
 from core.config import Config, override
 from core.errors import FailpointRaised
 from core.failpoints import Failpoint
+from tests.support.repository import REPOSITORY
 
 _numbers = count()
 
@@ -154,7 +155,7 @@ def test_a_killed_process_leaves_its_firing_behind(tmp_path: Path) -> None:
     ended = subprocess.run(
         [sys.executable, "-c", program],
         env=environment,
-        cwd=Path(__file__).parents[3],
+        cwd=REPOSITORY,
         capture_output=True,
         timeout=120,
         check=False,

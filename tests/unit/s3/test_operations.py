@@ -1,6 +1,5 @@
 """The operations table: complete, and never mistaken about what a request means."""
 
-from pathlib import Path
 from urllib.parse import parse_qsl
 
 import botocore.session
@@ -10,6 +9,7 @@ from botocore.model import OperationModel
 from core.errors import InvalidArgument, MethodNotAllowed, OperationNotImplemented
 from s3 import compat_page
 from s3.operations import TABLE, match
+from tests.support.repository import REPOSITORY
 
 MODEL = botocore.session.get_session().get_service_model("s3")
 # Names Amazon keeps for its oldest clients, answered by the rows of their successors.
@@ -121,6 +121,6 @@ def test_response_overrides_do_not_change_the_operation() -> None:
 
 
 def test_the_compatibility_page_is_current() -> None:
-    page = Path(__file__).parents[3] / "docs" / "s3-compatibility.md"
+    page = REPOSITORY / "docs" / "s3-compatibility.md"
 
     assert page.read_text() == compat_page.page()

@@ -25,8 +25,9 @@ from storage_nodes.journal_format import (
     parse_header,
 )
 from storage_nodes.shard_name import JournalName
+from tests.support.repository import REPOSITORY
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "journal-1"
+GOLDEN = REPOSITORY / "tests" / "golden" / "journal-1"
 HEADER = JournalHeader(
     kind="jrn", cluster=UUID(int=7), lineage=UUID(int=8), number=3, after=Place(10, 20)
 )

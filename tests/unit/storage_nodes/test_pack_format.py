@@ -1,6 +1,5 @@
 """Records of pack segments: made, verified, and found again without the database."""
 
-from pathlib import Path
 from random import Random
 from uuid import UUID
 
@@ -20,8 +19,9 @@ from storage_nodes.pack_format import (
     scan,
 )
 from storage_nodes.striping import BLOCK
+from tests.support.repository import REPOSITORY
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "pack-space-1"
+GOLDEN = REPOSITORY / "tests" / "golden" / "pack-space-1"
 SEGMENT = UUID("01890a5d-ac96-774b-bcce-b302099a8057")
 VERSION = UUID("01890a5e-0000-7abc-8def-0123456789ab")
 SIZES = [0, 1, 100, 4096, BLOCK - 1, BLOCK, BLOCK + 1, 5 * BLOCK]

@@ -1,6 +1,5 @@
 """The format of shard files: what is written is read back, and nothing else is."""
 
-from pathlib import Path
 from random import Random
 from uuid import UUID
 
@@ -23,8 +22,9 @@ from storage_nodes.shard_file import (
 )
 from storage_nodes.shard_name import ShardName
 from storage_nodes.striping import BLOCK
+from tests.support.repository import REPOSITORY
 
-GOLDEN = Path(__file__).parents[2] / "golden" / "shard-1.0"
+GOLDEN = REPOSITORY / "tests" / "golden" / "shard-1.0"
 NAME = ShardName(UUID("01890a5d-ac96-774b-bcce-b302099a8057"), 3, 7)
 HEADER = ShardHeader(
     cluster=UUID("2d1e0f6a-55a1-4a0c-9c1f-0a1b2c3d4e5f"),

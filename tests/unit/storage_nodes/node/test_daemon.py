@@ -15,7 +15,8 @@ from core.errors import CapabilityRefused, DriveGone, NodeUnreachable, StoreErro
 from storage_nodes.node.identity import format_drive
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.http import HttpNode, HttpShardStore
-from tests.support.nodes import ROOT, RunningNode, eventually, files_below
+from tests.support.nodes import RunningNode, eventually, files_below
+from tests.support.repository import REPOSITORY
 from tests.support.shard_stores import content, publish
 
 pytestmark = pytest.mark.cluster
@@ -163,7 +164,7 @@ def start(home: Path, *drives: str, port: int = 0) -> subprocess.CompletedProces
     arguments = ["--node", "second", "--port", str(port), *key, "--drives", *drives]
     return subprocess.run(
         [sys.executable, "-m", "storage_nodes.node", *arguments],
-        cwd=ROOT,
+        cwd=REPOSITORY,
         env=configuration.environment({"OBJSTORE_HOME": str(home)}),
         capture_output=True,
         text=True,
