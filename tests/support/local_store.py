@@ -146,17 +146,21 @@ class LocalStore:
                 raise AssertionError(f"processes do not end: {left}")
             time.sleep(0.1)
 
-    def manage(self, *arguments: str) -> str:
-        """The output of a management command of this store."""
-        done = subprocess.run(
+    def command(self, *arguments: str, within_s: float = 120.0) -> subprocess.CompletedProcess[str]:
+        """A management command of this store, however it ends."""
+        return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=REPOSITORY,
             env=self.environment(),
             capture_output=True,
             text=True,
-            timeout=120,
+            timeout=within_s,
             check=False,
         )
+
+    def manage(self, *arguments: str) -> str:
+        """What one says that succeeds."""
+        done = self.command(*arguments)
         if done.returncode:
             raise AssertionError(f"manage.py {' '.join(arguments)}: {done.stderr[-2000:]}")
         return done.stdout

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from hashlib import sha256
 from urllib.parse import urlsplit
 
@@ -112,59 +113,17 @@ def presigned(
     return _request(method, f"{parts.path}?{parts.query}", sent, body)
 
 
-def chunked(
-    signer: Signer,
-    method: str,
-    target: str,
-    body: bytes = b"",
-    headers: Mapping[str, str] | None = None,
-    *,
-    now: datetime | None = None,
-) -> Request:
-    """Signed chunk by chunk."""
-    return _framed(signer, method, target, body, headers, sigv4.STREAMING, now)
-
-
-def with_trailer(
-    signer: Signer,
-    method: str,
-    target: str,
-    body: bytes = b"",
-    headers: Mapping[str, str] | None = None,
-    *,
-    now: datetime | None = None,
-) -> Request:
-    """Signed chunk by chunk, and a signed checksum after the last."""
-    return _framed(signer, method, target, body, headers, sigv4.STREAMING_TRAILER, now)
-
-
-def with_unsigned_trailer(
-    signer: Signer,
-    method: str,
-    target: str,
-    body: bytes = b"",
-    headers: Mapping[str, str] | None = None,
-    *,
-    now: datetime | None = None,
-) -> Request:
-    """Only the head is signed; the payload is vouched for by a checksum after it."""
-    return _framed(signer, method, target, body, headers, sigv4.STREAMING_UNSIGNED_TRAILER, now)
-
-
-def crc32_of(body: bytes) -> str:
-    """The checksum as a header or trailer writes it."""
-    return checksums.encode(checksums.digest("CRC32", body))
-
-
-def _framed(
-    signer: Signer,
-    method: str,
-    target: str,
-    body: bytes,
-    headers: Mapping[str, str] | None,
+def framed(
     mode: str,
-    now: datetime | None,
+    signer: Signer,
+    method: str,
+    target: str,
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+    *,
+    now: datetime | None = None,
 ) -> Request:
+    """The payload in chunks, signed as the mode has it."""
     has_trailer = mode != sigv4.STREAMING
     given = {**(headers or {}), "x-amz-decoded-content-length": str(len(body))}
     if has_trailer:
@@ -174,6 +133,19 @@ def _framed(
     pieces = [body[at : at + MIN_CHUNK] for at in range(0, len(body), MIN_CHUNK)]
     trailer = f"{CRC}:{crc32_of(body)}".encode() if has_trailer else b""
     return _request(method, target, sent, frames(*pieces, trailer=trailer, signed=chain))
+
+
+# Signed chunk by chunk.
+chunked = partial(framed, sigv4.STREAMING)
+# And a signed checksum after the last.
+with_trailer = partial(framed, sigv4.STREAMING_TRAILER)
+# Only the head is signed; the payload is vouched for by a checksum after it.
+with_unsigned_trailer = partial(framed, sigv4.STREAMING_UNSIGNED_TRAILER)
+
+
+def crc32_of(body: bytes) -> str:
+    """The checksum as a header or trailer writes it."""
+    return checksums.encode(checksums.digest("CRC32", body))
 
 
 def _request(method: str, target: str, headers: Mapping[str, str], body: bytes) -> Request:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 import json
 import random
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,7 +22,6 @@ from storage_nodes.shard_file import HEADER_SIZE
 from storage_nodes.shard_name import ShardName
 from tests.support.at_rest import EXTENTS, Segment, segments_of
 from tests.support.local_store import LocalStore, wait_for
-from tests.support.repository import REPOSITORY
 
 WITHIN_S = 180.0
 
@@ -188,14 +185,6 @@ class Resting:
 
 def _verify(store: LocalStore, *options: str) -> tuple[int, dict[str, Any]]:
     """`manage.py cluster verify --json`: exit status and document."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", "cluster", "verify", "--json", *options],
-        cwd=REPOSITORY,
-        env=store.environment(),
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
+    done = store.command("cluster", "verify", "--json", *options, within_s=600)
     assert done.returncode in (0, 3), done.stderr[-2000:]
     return done.returncode, json.loads(done.stdout)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from jobs.step import Step
@@ -22,12 +22,15 @@ class Killed(BaseException):
 
 
 class Units:
-    """A handler that does four units, each idempotent, and can be stopped after any of them."""
+    """A handler that does four units, each idempotent, and can be stopped after any of them;
+    `after_two` is done when there are two.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, after_two: Callable[[Context], object] | None = None) -> None:
         self.effects: list[int] = []
         self.stop_after: int | None = None
         self.starts: list[Any] = []
+        self._after_two = after_two
 
     def __call__(self, subject: str, cursor: Any, context: Context) -> Iterator[Step]:
         self.starts.append(cursor)
@@ -35,6 +38,8 @@ class Units:
             self.effects.append(unit)
             if unit == self.stop_after:
                 raise Killed
+            if unit == 1 and self._after_two is not None:
+                self._after_two(context)
             yield Step(done=unit + 1, total=UNITS, cursor=unit + 1)
 
 

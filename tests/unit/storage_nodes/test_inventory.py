@@ -17,6 +17,7 @@ from storage_nodes.stores.base import ShardStore
 from storage_nodes.stores.http import HttpShardStore
 from storage_nodes.stores.local import LocalShardStore
 from tests.support.nodes import RunningNode, eventually, make_known, running_node
+from tests.support.shard_stores import content, publish
 
 pytestmark = pytest.mark.cluster
 Rows = psycopg.Connection[tuple[object, ...]]
@@ -42,14 +43,8 @@ async def inventory(node: RunningNode, rows: Rows, **nodes: object) -> AsyncIter
 
 async def roundtrip(store: ShardStore) -> bytes:
     name = ShardName(uuid4(), 1, 0)
-    file = await store.create(name, purpose="shard")
-    await file.write(0, [b"bytes"])
-    await file.publish()
-    reader = await store.open(name)
-    try:
-        return await reader.read(0, 10)
-    finally:
-        await reader.close()
+    await publish(store, name, b"bytes")
+    return await content(store, name)
 
 
 def local(store: ShardStore) -> LocalShardStore:

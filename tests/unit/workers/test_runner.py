@@ -42,15 +42,8 @@ def test_running_a_finished_job_again_does_nothing():
 
 
 def test_a_paused_job_stops_between_two_steps_and_goes_on_from_there():
-    handler = Units()
-
-    def pausing(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
-        for step in handler(subject, cursor, context):
-            if step.done == 2:
-                control.pause([context.job_id])
-            yield step
-
-    with family("pausing", pausing) as made:
+    handler = Units(after_two=lambda context: control.pause([context.job_id]))
+    with family("pausing", handler) as made:
         one = owe(made)
 
         assert run_job(one, EACH_STEP) == "paused"
@@ -62,15 +55,8 @@ def test_a_paused_job_stops_between_two_steps_and_goes_on_from_there():
 
 
 def test_pausing_the_family_puts_the_job_back_where_it_was():
-    handler = Units()
-
-    def pausing(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
-        for step in handler(subject, cursor, context):
-            if step.done == 2:
-                control.pause_family("pausing")
-            yield step
-
-    with family("pausing", pausing) as made:
+    handler = Units(after_two=lambda context: control.pause_family("pausing"))
+    with family("pausing", handler) as made:
         one = owe(made)
 
         assert run_job(one, EACH_STEP) == "paused"
@@ -78,15 +64,8 @@ def test_pausing_the_family_puts_the_job_back_where_it_was():
 
 
 def test_a_cancelled_job_stops_between_two_steps_and_is_finished():
-    handler = Units()
-
-    def cancelling(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
-        for step in handler(subject, cursor, context):
-            if step.done == 2:
-                control.cancel([context.job_id])
-            yield step
-
-    with family("cancelling", cancelling) as made:
+    handler = Units(after_two=lambda context: control.cancel([context.job_id]))
+    with family("cancelling", handler) as made:
         one = owe(made)
 
         assert run_job(one, EACH_STEP) == "cancelled"

@@ -18,7 +18,7 @@ from core.errors import (
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.local import LocalShardFile, LocalShardStore
 from tests.support.nodes import RunningNode, eventually, opened
-from tests.support.shard_stores import content
+from tests.support.shard_stores import content, publish
 
 pytestmark = pytest.mark.cluster
 
@@ -78,14 +78,8 @@ async def test_many_requests_at_once_get_their_own_answers(shared: RunningNode) 
     async with opened(shared) as store:
 
         async def roundtrip(name: ShardName) -> bytes:
-            file = await store.create(name, purpose="shard")
-            await file.write(0, [str(name).encode()])
-            await file.publish()
-            reader = await store.open(name)
-            try:
-                return await reader.read(0, 100)
-            finally:
-                await reader.close()
+            await publish(store, name, str(name).encode())
+            return await content(store, name)
 
         found = await asyncio.gather(*map(roundtrip, names))
 
