@@ -3,13 +3,12 @@
 import errno
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
-from core import clock, failpoints
+from core import failpoints
 from core.errors import DriveFenced, DriveFull, FailpointRaised
 from storage_nodes.node.drive import DriveLimits
 from storage_nodes.shard_name import ShardName
@@ -25,15 +24,8 @@ LIMITS = DriveLimits(reserve_fraction=0, reserve_bytes=0, trash_s=DAY_S, trash_f
 
 
 @pytest.fixture
-def time() -> Iterator[FakeClock]:
-    with clock.use(FakeClock(datetime(2030, 1, 1, tzinfo=UTC))) as fake:
-        assert isinstance(fake, FakeClock)
-        yield fake
-
-
-@pytest.fixture
-def on_disk(tmp_path: Path, time: FakeClock) -> Iterator[DriveOnDisk]:
-    made = DriveOnDisk(tmp_path, disk=TestDisk(), limits=LIMITS)
+def on_disk(tmp_path: Path, disk: TestDisk, time: FakeClock) -> Iterator[DriveOnDisk]:
+    made = DriveOnDisk(tmp_path, disk=disk, limits=LIMITS)
     yield made
     made.close()
 
@@ -50,10 +42,8 @@ def left(on_disk: DriveOnDisk) -> list[ShardName]:
     return [name for name in NAMES if on_disk.drive.trash_bin.find(name)]
 
 
-def test_entering_the_trash_is_durable_on_both_sides(on_disk: DriveOnDisk) -> None:
+def test_entering_the_trash_is_durable_on_both_sides(on_disk: DriveOnDisk, disk: TestDisk) -> None:
     on_disk.publish(NAME, BLOCK)
-    disk = on_disk.disk
-    assert isinstance(disk, TestDisk)
     disk.trace.clear()
     on_disk.drive.trash(NAME)
 
@@ -64,11 +54,11 @@ def test_entering_the_trash_is_durable_on_both_sides(on_disk: DriveOnDisk) -> No
     ]
 
 
-def test_leaving_the_trash_is_durable_before_the_entry_goes(on_disk: DriveOnDisk) -> None:
+def test_leaving_the_trash_is_durable_before_the_entry_goes(
+    on_disk: DriveOnDisk, disk: TestDisk
+) -> None:
     on_disk.publish(NAME, BLOCK)
     on_disk.drive.trash(NAME)
-    disk = on_disk.disk
-    assert isinstance(disk, TestDisk)
     disk.trace.clear()
     on_disk.drive.restore(NAME)
 
@@ -104,24 +94,22 @@ def test_too_much_trash_is_unlinked_oldest_first(on_disk: DriveOnDisk, time: Fak
 
 
 def test_drives_of_one_file_system_share_the_room_for_trash(
-    on_disk: DriveOnDisk, time: FakeClock
+    on_disk: DriveOnDisk, disk: TestDisk, time: FakeClock
 ) -> None:
     fill(on_disk, time)
-    assert isinstance(on_disk.disk, TestDisk)
     # A quarter of what is free is trash's at most: four entries, two for each of two drives.
-    on_disk.disk.told_room = (1 << 40, 4 * 4 * len(BLOCK))
+    disk.told_room = (1 << 40, 4 * 4 * len(BLOCK))
     on_disk.drive.tend_trash(sharers=2)
 
     assert left(on_disk) == NAMES[3:]
 
 
 def test_trash_takes_its_part_of_the_drive_and_no_more(
-    on_disk: DriveOnDisk, time: FakeClock
+    on_disk: DriveOnDisk, disk: TestDisk, time: FakeClock
 ) -> None:
     fill(on_disk, time)
-    assert isinstance(on_disk.disk, TestDisk)
     on_disk.limits = replace(LIMITS, trash_fraction=0.05)
-    on_disk.disk.told_room = (20 * 3 * len(BLOCK), 1 << 40)
+    disk.told_room = (20 * 3 * len(BLOCK), 1 << 40)
     on_disk.restart()
     on_disk.drive.tend_trash(sharers=1)
 
@@ -150,11 +138,10 @@ def test_strangers_in_the_trash_are_left_alone(on_disk: DriveOnDisk) -> None:
 
 def test_a_restore_cut_short_after_the_link_is_finished_by_the_next(
     on_disk: DriveOnDisk,
+    disk: TestDisk,
 ) -> None:
     on_disk.publish(NAME, BLOCK)
     on_disk.drive.trash(NAME)
-    disk = on_disk.disk
-    assert isinstance(disk, TestDisk)
     disk.fail("unlink", errno.EIO)
     with pytest.raises(DriveFenced):
         on_disk.drive.restore(NAME)
