@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
 import weakref
 
 import pytest
 
-from core.hands import Hands
+from core.errors import NodeUnreachable
+from core.hands import Hands, Patience
+from tests.support.nodes import eventually
+
+SOON_S = 0.05
+WITHIN_S = 10.0
 
 
 @pytest.fixture
@@ -100,6 +106,113 @@ async def test_what_was_asked_for_before_closing_is_done(one: Hands) -> None:
         one.run(int)
     gate.set()
     assert await asyncio.gather(*asked) == [True, 0]
+
+
+def impatient(count: int, name: str) -> Hands:
+    return Hands(count, name, Patience(within_s=SOON_S, error=NodeUnreachable))
+
+
+async def test_work_that_takes_too_long_is_not_waited_for() -> None:
+    hands = impatient(1, "impatient")
+    gate = threading.Event()
+
+    async with asyncio.timeout(WITHIN_S):
+        with pytest.raises(NodeUnreachable):
+            await hands.run(gate.wait)
+
+    assert hands.is_overdue
+    gate.set()
+    hands.close()
+
+
+async def test_nothing_piles_up_behind_work_that_was_given_up() -> None:
+    hands = impatient(3, "piled")
+    gate = threading.Event()
+    with pytest.raises(NodeUnreachable):
+        await hands.run(gate.wait)
+    begun: list[int] = []
+
+    for number in range(20):
+        with pytest.raises(NodeUnreachable):
+            await hands.run(begun.append, number)
+
+    assert _alive("piled") == 1
+    gate.set()
+    await _back(hands)
+    assert begun == []
+    hands.close()
+
+
+async def test_others_hands_are_not_held_up() -> None:
+    hung, well = impatient(1, "hung"), impatient(1, "well")
+    gate = threading.Event()
+    with pytest.raises(NodeUnreachable):
+        await hung.run(gate.wait)
+
+    assert await well.run(int) == 0
+
+    gate.set()
+    hung.close()
+    well.close()
+
+
+@pytest.mark.parametrize("fails", [False, True])
+async def test_work_is_taken_again_once_what_was_given_up_has_come_back(*, fails: bool) -> None:
+    hands = impatient(1, "back")
+    gate = threading.Event()
+
+    def wait() -> None:
+        gate.wait()
+        if fails:
+            _fail()
+
+    with pytest.raises(NodeUnreachable):
+        await hands.run(wait)
+    gate.set()
+    await _back(hands)
+
+    assert await hands.run(int) == 0
+    hands.close()
+
+
+async def test_arguments_stay_for_as_long_as_the_work_that_was_given_up() -> None:
+    class Held:
+        pass
+
+    hands = impatient(1, "holding")
+    gate = threading.Event()
+    held = Held()
+    seen = weakref.ref(held)
+    with pytest.raises(NodeUnreachable):
+        await hands.run(lambda _: gate.wait(), held)
+    del held
+    gc.collect()
+    assert seen() is not None
+
+    gate.set()
+    await _back(hands)
+    await hands.run(int)
+    assert seen() is None
+    hands.close()
+
+
+async def test_quick_work_leaves_no_timer_behind() -> None:
+    hands = impatient(1, "quick")
+    answer = hands.run(int)
+    assert await answer == 0
+
+    await asyncio.sleep(2 * SOON_S)
+
+    assert not hands.is_overdue
+    assert await hands.run(int) == 0
+    hands.close()
+
+
+async def _back(hands: Hands) -> None:
+    async def overdue() -> bool:
+        return hands.is_overdue
+
+    await eventually(overdue, answer=False)
 
 
 def _fail() -> None:
