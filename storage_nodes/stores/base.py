@@ -10,8 +10,8 @@ Errors, the same from every implementation:
     DriveFenced      the drive refuses writes since an error; reads still work
     DriveFull        the reserve would be touched; nothing was created
     DriveGone        the drive's identity is not where it was; nothing was done
-    NodeUnreachable  the node did not answer in time; for `publish`, `trash`, `restore` and writes
-                     this means *unknown*, and asking again is safe: all are idempotent
+    NodeUnreachable  node or drive did not answer in time; for `publish`, `trash`, `restore` and
+                     writes this means *unknown*, and asking again is safe: all are idempotent
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -118,6 +118,12 @@ class ShardStore(Protocol):
     """
 
     drive: UUID
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether an answer was waited for in vain and has still not come: the drive, or what leads
+        to it, hangs, and what may go elsewhere should.
+        """
 
     async def create(
         self,

@@ -87,6 +87,11 @@ class HttpShardStore:
         self.drive = drive
         self._node = node
 
+    @property
+    def is_silent(self) -> bool:
+        """Nobody knows: a request whose time is over is broken off."""
+        return False
+
     async def create(
         self,
         name: FileName,

@@ -41,6 +41,8 @@ class Link:
         self._sock = sock
         self._loop = asyncio.get_running_loop()
         self._pending: dict[int, asyncio.Future[Answer]] = {}
+        # Requests whose answers were given up and have not come: the node is still at the first.
+        self._overdue: set[int] = set()
         self._last = 0
         self._sending = asyncio.Lock()
         sock.setblocking(False)
@@ -68,6 +70,13 @@ class Link:
         """Requests not yet answered."""
         return len(self._pending)
 
+    @property
+    def is_overdue(self) -> bool:
+        """Whether the node still owes an answer nobody waits for any more: as it answers in order,
+        it answers nothing else before.
+        """
+        return bool(self._overdue)
+
     async def ask(
         self,
         operation: str,
@@ -87,9 +96,9 @@ class Link:
         packet = packets.encode([number, operation, text, arguments], payload)
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._pending[number] = answer
-        timer = self._loop.call_later(timeout_s, _expire, answer, operation)
+        timer = self._loop.call_later(timeout_s, self._expire, number, operation)
         try:
-            await self._send(packet)
+            await self._send(packet, number)
             return await answer
         except asyncio.CancelledError:
             _close_unseen(answer)
@@ -117,7 +126,7 @@ class Link:
             if not answer.done():
                 answer.set_exception(NodeUnreachable("The connection to the node was lost."))
 
-    async def _send(self, packet: bytes) -> None:
+    async def _send(self, packet: bytes, number: int) -> None:
         if not self.is_alive:
             raise NodeUnreachable("The connection to the node was lost.")
         try:
@@ -129,29 +138,41 @@ class Link:
         except OSError as error:
             self.close()
             raise NodeUnreachable(f"The node cannot be reached: {error.strerror}.") from error
-        await self._send_when_there_is_room(packet)
+        await self._send_when_there_is_room(packet, number)
 
-    async def _send_when_there_is_room(self, packet: bytes) -> None:
+    async def _send_when_there_is_room(self, packet: bytes, number: int) -> None:
+        """Or until nobody waits for the answer any more: a node that hangs makes no room."""
+        answer = self._pending[number]
         async with self._sending:
-            while self.is_alive:
+            while self.is_alive and not answer.done():
                 try:
                     packets.send(self._sock, packet)
                 except BlockingIOError:
-                    await self._room()
+                    await self._room(answer)
                 except OSError:
                     self.close()
                 else:
                     return
-        raise NodeUnreachable("The connection to the node was lost.")
+        self._overdue.discard(number)  # the node has never heard of it
+        if not answer.done():
+            raise NodeUnreachable("The connection to the node was lost.")
 
-    async def _room(self) -> None:
+    async def _room(self, answer: asyncio.Future[Answer]) -> None:
+        """Wait until there may be room, or the answer has been settled without it."""
         ready: asyncio.Future[None] = self._loop.create_future()
+        either: list[asyncio.Future[Any]] = [ready, answer]
         fd = self._sock.fileno()
         self._loop.add_writer(fd, _set_ready, ready)
         try:
-            await ready
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self._loop.remove_writer(fd)
+
+    def _expire(self, number: int, operation: str) -> None:
+        answer = self._pending[number]
+        if not answer.done():
+            self._overdue.add(number)
+            answer.set_exception(NodeUnreachable(f"The node did not answer {operation} in time."))
 
     def _receive(self) -> None:
         """All answers that have arrived."""
@@ -174,6 +195,7 @@ class Link:
         answer = self._pending.get(number)
         if answer is None or answer.done():
             # Its asker gave up; a descriptor nobody wants is closed.
+            self._overdue.discard(number)
             _close_all(fds)
         elif trouble:
             _close_all(fds)
@@ -221,11 +243,6 @@ def _accepted(
         return PageView(fds.pop(0))
     finally:
         _close_all(fds)
-
-
-def _expire(answer: asyncio.Future[Answer], operation: str) -> None:
-    if not answer.done():
-        answer.set_exception(NodeUnreachable(f"The node did not answer {operation} in time."))
 
 
 def _set_ready(ready: asyncio.Future[None]) -> None:

@@ -4,6 +4,11 @@ Here: what a holder of a descriptor owes (node-protocol.md §3): after each fdat
 drive's page, the connection and `st_nlink`; report every error; never again sync what failed.
 Durable writes go through the process's ring, where it has one; what else blocks, through a few
 threads per drive. Either way a slow drive holds up no loop.
+
+Requests to a node have time-outs. What is done here with its descriptors has one only with
+`patience_s`, as in background work: a device may hang for ever. What was given up is unknown, its
+file nobody's; the drive's own threads keep descriptor and buffers until the device lets go of them,
+and until then nothing more is asked of those threads.
 """
 
 import asyncio
@@ -23,19 +28,18 @@ from core.errors import (
     ShardMissing,
     StoreError,
 )
-from core.hands import Hands
+from core.hands import Hands, Patience
 from core.ring import Ring
 from storage_nodes.node.disk import OUT_OF_SPACE, Disk, OwnedFd, SyncFailed
 from storage_nodes.shard_name import FileName, JournalName, ShardName
 from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
 from storage_nodes.stores.link import Answer, Link
+from storage_nodes.stores.links import Links
 from storage_nodes.stores.local_reader import LocalShardReader
 
 # Blocking reads, and as many writes, of this process one drive works on at once: cold reads never
 # hold up a commit's fdatasync.
 _THREADS = 4
-# Connections for requests that wait for the disk; quick ones have one of their own.
-_SLOW_LINKS = 4
 _PAGE_OF_NAMES = 1000
 
 
@@ -51,18 +55,25 @@ class LocalShardStore:
         timeout_s: float,
         disk: Disk | None = None,
         ring: Ring | None = None,
+        patience_s: float | None = None,
     ) -> None:
+        assert ring is None or patience_s is None, "what a ring writes is waited for without end"
         self.drive = drive
         self.disk = disk or Disk()
         self.ring = ring
-        self.writing = Hands(_THREADS, "drive write")
-        self._reading = Hands(_THREADS, "drive read")
-        self._socket = socket
-        self._secret = secret
         self.timeout_s = timeout_s
-        self._quick: Link | None = None
-        self._slow: list[Link] = []
-        self._connecting = asyncio.Lock()
+        self._links = Links(
+            drive, socket=socket, secret=secret, timeout_s=timeout_s, queues=patience_s is None
+        )
+        patience = None
+        if patience_s is not None:
+            patience = Patience(within_s=patience_s, error=self._links.unanswered)
+        self.writing = Hands(_THREADS, "drive write", patience)
+        self.reading = Hands(_THREADS, "drive read", patience)
+
+    @property
+    def is_silent(self) -> bool:
+        return self.writing.is_overdue or self.reading.is_overdue or self._links.is_silent
 
     async def create(
         self,
@@ -73,7 +84,9 @@ class LocalShardStore:
         header: Buffer = b"",
         uncached: bool = False,
     ) -> "LocalShardFile":
-        link = await self._slow_link()
+        if self.writing.is_overdue:
+            raise self._links.unanswered()
+        link = await self._links.slow()
         stamp = link.page.stamp()
         handle = secrets.token_hex(16)
         arguments = {"purpose": purpose, "size": size_bytes, "file": handle}
@@ -94,14 +107,12 @@ class LocalShardStore:
         )
 
     async def open(self, name: FileName) -> LocalShardReader:
-        link = self._quick
-        if link is None or not link.is_alive:
-            link = await self._quick_link()
+        link = self._links.quick_now or await self._links.quick()
         size, fd = await link.ask("open", name, {}, timeout_s=self.timeout_s)
-        return LocalShardReader(self.drive, name, _owned(fd), size, link.page, self._reading)
+        return LocalShardReader(self.drive, name, _owned(fd), size, link.page, self.reading)
 
     async def stat(self, name: FileName) -> ShardStat | None:
-        link = await self._quick_link()
+        link = await self._links.quick()
         found, _ = await link.ask("stat", name, {}, timeout_s=self.timeout_s)
         return ShardStat(size_bytes=found["size"], trashed=found["trashed"]) if found else None
 
@@ -149,12 +160,9 @@ class LocalShardStore:
         )
 
     async def close(self) -> None:
-        for link in (self._quick, *self._slow):
-            if link is not None:
-                link.close()
-        self._quick, self._slow = None, []
+        self._links.close()
         self.writing.close()
-        self._reading.close()
+        self.reading.close()
 
     def in_background(self, work: Callable[..., None], *arguments: object) -> None:
         """Do something to a file that nobody waits for; nothing, once the store is closed."""
@@ -164,27 +172,8 @@ class LocalShardStore:
     async def _ask(
         self, operation: str, name: FileName | None, arguments: Mapping[str, object]
     ) -> Answer:
-        link = await self._slow_link()
+        link = await self._links.slow()
         return await link.ask(operation, name, arguments, timeout_s=self.timeout_s)
-
-    async def _quick_link(self) -> Link:
-        async with self._connecting:
-            if self._quick is None or not self._quick.is_alive:
-                self._quick = await self._connect()
-            return self._quick
-
-    async def _slow_link(self) -> Link:
-        """The least busy connection; a further one while all are busy and there is room."""
-        async with self._connecting:
-            self._slow = [link for link in self._slow if link.is_alive]
-            best = min(self._slow, key=lambda link: link.load, default=None)
-            if best is None or (best.load and len(self._slow) < _SLOW_LINKS):
-                best = await self._connect()
-                self._slow.append(best)
-            return best
-
-    async def _connect(self) -> Link:
-        return await Link.connect(self._socket, self.drive, self._secret, self.timeout_s)
 
 
 class LocalShardFile:
@@ -245,6 +234,9 @@ class LocalShardFile:
         was_open, self._fd = self._fd is not None, None
         if not was_open:
             return
+        if self._link.is_overdue:
+            self._link.tell("abandon", self.name, {"file": self._handle})
+            return
         # Without its node or drive the file is gone anyway.
         with suppress(NodeUnreachable, DriveGone):
             await self._link.ask(
@@ -261,6 +253,9 @@ class LocalShardFile:
                 await self._store.writing.run(self._put, fd, offset, buffers, sync, in_one)
             if sync:
                 self._check_counts(fd)
+        except NodeUnreachable:
+            self._leave()
+            raise
         except OSError as error:
             await self._failed(error)
 
@@ -312,6 +307,14 @@ class LocalShardFile:
         if page.is_gone():
             raise DriveGone(drive=self._store.drive)
         raise DriveFenced(drive=self._store.drive)
+
+    def _leave(self) -> None:
+        """Drop the file, which a thread may still be writing, without waiting for the node either:
+        they hang together.
+        """
+        self._fd = None
+        if not self._published:
+            self._link.tell("abandon", self.name, {"file": self._handle})
 
     def _trim(self, fd: OwnedFd, end: int) -> None:
         """Give back room set aside and not needed, if the drive takes writes. What fails here costs

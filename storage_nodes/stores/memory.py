@@ -14,13 +14,14 @@ from storage_nodes.stores.base import Buffer, Purpose, ShardStat, Space
 
 
 class MemoryShardStore:
-    """One drive; `fenced`, `gone` and `size_bytes` are there for tests to turn."""
+    """One drive; `fenced`, `gone`, `is_silent` and `size_bytes` are there for tests to turn."""
 
     def __init__(self, drive: UUID | None = None, *, size_bytes: int = 1 << 40) -> None:
         self.drive = drive or uuid4()
         self.size_bytes = size_bytes
         self.fenced = False
         self.gone = False
+        self.is_silent = False
         self.shards: dict[FileName, bytearray] = {}
         self.trashed: dict[FileName, tuple[datetime, bytearray]] = {}
 

@@ -102,7 +102,11 @@ class RunningNode:
         sleep(0.25)
 
     def local(
-        self, number: int = 0, disk: Disk | None = None, ring: Ring | None = None
+        self,
+        number: int = 0,
+        disk: Disk | None = None,
+        ring: Ring | None = None,
+        patience_s: float | None = None,
     ) -> LocalShardStore:
         return LocalShardStore(
             self.drives[number],
@@ -111,6 +115,7 @@ class RunningNode:
             timeout_s=WITHIN_S,
             disk=disk,
             ring=ring,
+            patience_s=patience_s,
         )
 
     def http(self, number: int = 0) -> "OwnHttpStore":
@@ -166,10 +171,14 @@ def running_node(
 
 @asynccontextmanager
 async def opened(
-    node: RunningNode, drive: int = 0, disk: Disk | None = None, ring: Ring | None = None
+    node: RunningNode,
+    drive: int = 0,
+    disk: Disk | None = None,
+    ring: Ring | None = None,
+    patience_s: float | None = None,
 ) -> AsyncIterator[LocalShardStore]:
     """One of its drives, over the socket."""
-    store = node.local(drive, disk, ring)
+    store = node.local(drive, disk, ring, patience_s)
     yield store
     await store.close()
 

@@ -65,7 +65,7 @@ async def test_a_closed_pack_gives_back_the_room_it_did_not_need(
 async def test_a_reader_cannot_write(shared: RunningNode, name: ShardName) -> None:
     async with opened(shared) as store:
         await store.create(name, purpose="pack", header=b"head")
-        link = await store._quick_link()
+        link = await store._links.quick()
         _, fd = await link.ask("open", name, {}, timeout_s=60)
         assert fd is not None
         with pytest.raises(OSError):
@@ -122,7 +122,7 @@ async def test_a_creation_given_up_leaves_neither_file_nor_descriptor(
 
 async def test_an_operation_nobody_knows_is_refused(shared: RunningNode, name: ShardName) -> None:
     async with opened(shared) as store:
-        link = await store._quick_link()
+        link = await store._links.quick()
         with pytest.raises(Exception, match="NotImplemented"):
             await link.ask("format", name, {}, timeout_s=60)
 
