@@ -145,6 +145,7 @@ class Jobs:
     poll_s: float = setting("1", "How often the dispatcher looks for due jobs without being told.", kind=text.positive_number)
     sweep_after_s: float = setting("60", "Jobs sent this long ago, and lost on the way, are sent again.", kind=text.positive_number)
     save_every_s: float = setting("5", "How often a running job saves its progress.", kind=text.positive_number)
+    drive_timeout_s: float = setting("30", "How long background work waits for one read, write or flush of a drive on the same host.", kind=text.positive_number)
     keep_days: int = setting("7", "Days finished jobs are kept.", kind=text.positive)
     grace_s: float = setting("60", "How long replaced copies stay readable.", kind=text.number)
     trash_s: float = setting("86400", "How long trash is kept at most before it is unlinked.", kind=text.number)

@@ -79,20 +79,27 @@ async def count_active(lanes: Lanes) -> int:
 class Inventory:
     """The drives of the cluster (a `Fleet`). Belongs to one event loop."""
 
-    def __init__(self, lanes: Lanes, config: Config, key: NodeKey) -> None:
+    def __init__(
+        self, lanes: Lanes, config: Config, key: NodeKey, patience_s: float | None = None
+    ) -> None:
         self.drives: dict[int, DriveView] = {}
         self._lanes = lanes
         self._settings = config.nodes
         self._segment_size = config.coding.segment_size
         self._healthy: list[DriveView] = []
-        self._routes = _Routes(config.nodes, key, Disk(skip_fsync=config.proof.skip_fsync))
+        disk = Disk(skip_fsync=config.proof.skip_fsync)
+        self._routes = _Routes(config.nodes, key, disk, patience_s)
         self._key = key
         self._refreshing: asyncio.Task[None] | None = None
 
     @classmethod
-    async def open(cls, lanes: Lanes, config: Config) -> "Inventory":
-        """Read the rows once, then each second until `close`."""
-        inventory = cls(lanes, config, load(config.nodes.key_file))
+    async def open(
+        cls, lanes: Lanes, config: Config, *, patience_s: float | None = None
+    ) -> "Inventory":
+        """Read the rows once, then each second until `close`. With `patience_s` a drive of this
+        host is not waited for longer, operation by operation.
+        """
+        inventory = cls(lanes, config, load(config.nodes.key_file), patience_s)
         await inventory.refresh()
         inventory._refreshing = asyncio.create_task(inventory._keep_fresh())
         return inventory
@@ -138,12 +145,15 @@ class Inventory:
 class _Routes:
     """A store per drive and the connections per node, made on first use."""
 
-    def __init__(self, settings: Nodes, key: NodeKey, disk: Disk) -> None:
+    def __init__(self, settings: Nodes, key: NodeKey, disk: Disk, patience_s: float | None) -> None:
         self._settings = settings
         self._secret = key.secret
         self._disk = disk
-        self._ring = Ring.open() if settings.io_uring else None
-        if settings.io_uring and self._ring is None:
+        self._patience_s = patience_s
+        # A ring is for the packs of gateways, who have ways of their own not to wait for a drive.
+        wants_ring = settings.io_uring and patience_s is None
+        self._ring = Ring.open() if wants_ring else None
+        if wants_ring and self._ring is None:
             log.info("writes take threads: this kernel or sandbox gives no io_uring")
         self._host = this_host()
         self._nodes: dict[str, HttpNode] = {}
@@ -195,6 +205,7 @@ class _Routes:
                 timeout_s=timeout_s,
                 disk=self._disk,
                 ring=self._ring,
+                patience_s=self._patience_s,
             )
         node = self._nodes.get(leads)
         if node is None:

@@ -8,6 +8,7 @@ still whole. A file is immutable once published; its name has a random number no
 """
 
 import asyncio
+import logging
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -21,6 +22,8 @@ from storage_nodes.placement import Candidate, place
 from storage_nodes.policy import policy
 from storage_nodes.shard_name import JournalName
 from storage_nodes.stores.base import Buffer, ShardFile, ShardStore
+
+log = logging.getLogger(__name__)
 
 COPIES = policy("rep-4")
 # Copies that must be durable before the journal counts them, on a cluster that has as many drives.
@@ -38,13 +41,17 @@ def new_attempt() -> int:
     return secrets.randbits(64)
 
 
-def drives_for(writable: Sequence[Candidate], cluster: UUID) -> list[int]:
+def drives_for(
+    writable: Sequence[Candidate], cluster: UUID, *, silent: Sequence[Candidate] = ()
+) -> list[int]:
     """The drives of the journal: always the same ones, for as long as they are well.
 
     Spread over all drives, the loss of any few would cost some file all its copies; kept together,
-    only the loss of these would.
+    only the loss of these would. The `silent` take the places for which there are no others: until
+    the cluster gives them up, they count among the drives of which ENOUGH must take a file.
     """
-    return place(writable, COPIES, cluster)
+    chosen = place(writable, COPIES, cluster)
+    return chosen + place(silent, COPIES, cluster)[: COPIES.width - len(chosen)]
 
 
 class Writing:
@@ -64,7 +71,7 @@ class Writing:
         async def create(drive: int) -> ShardFile:
             return await stores[drive].create(name, purpose="shard")
 
-        made = await _each(known, create)
+        made = await _each(known, create, name)
         writing = cls(name, made, max(1, min(ENOUGH, len(drives))))
         await writing._check()
         return writing
@@ -99,7 +106,7 @@ class Writing:
         return self._at
 
     async def _do(self, step: Callable[[int], Awaitable[None]]) -> None:
-        done = await _each(list(self._files), step)
+        done = await _each(list(self._files), step, self.name)
         for drive in set(self._files) - set(done):
             with suppress(*TROUBLE):
                 await self._files[drive].abandon()
@@ -130,7 +137,7 @@ async def listed(stores: Stores) -> dict[JournalName, set[int]]:
         return [name async for name in stores[drive].journal_names()]
 
     found: dict[JournalName, set[int]] = {}
-    for drive, listing in (await _each(list(stores), names)).items():
+    for drive, listing in (await _each(list(stores), names, "list")).items():
         for name in listing:
             found.setdefault(name, set()).add(drive)
     return found
@@ -147,7 +154,8 @@ async def mend(stores: Stores, name: JournalName, held: set[int], wanted: Sequen
     """Copy a file that has too few copies to drives that lack it, from one that verifies."""
     lacking = [drive for drive in wanted if drive not in held]
     lacking = lacking[: max(0, COPIES.width - len(held))]
-    for source in sorted(held):
+    # What a drive that hangs cannot give would be held against the target.
+    for source in sorted(held, key=lambda drive: (stores[drive].is_silent, drive)):
         for target in list(lacking):
             try:
                 await _copy(stores[source], stores[target], name)
@@ -183,14 +191,16 @@ async def _copy(source: ShardStore, target: ShardStore, name: JournalName) -> No
 
 
 async def _each(
-    drives: Sequence[int], work: Callable[[int], Awaitable[Result]]
+    drives: Sequence[int], work: Callable[[int], Awaitable[Result]], what: object
 ) -> dict[int, Result]:
     """Do it for every drive at once; the results of those where it did not fail."""
 
     async def attempt(drive: int) -> tuple[int, Result] | None:
         try:
             return drive, await work(drive)
-        except TROUBLE:
+        except TROUBLE as why:
+            said = {"drive": drive, "file": str(what), "why": str(why)}
+            log.warning("the journal goes without a drive", extra=said)
             return None
 
     answers = await asyncio.gather(*(attempt(drive) for drive in drives))

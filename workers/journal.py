@@ -171,7 +171,7 @@ def _snapshot_is_due(known: rows.State) -> bool:
 
 
 def _drives(here: Storage) -> list[int]:
-    drives = journal_files.drives_for(here.writable(), here.cluster)
+    drives = journal_files.drives_for(here.writable(), here.cluster, silent=here.silent())
     if not drives:
         raise NotYet("no drive takes writes", after_s=AGAIN_AFTER_S)
     return drives

@@ -41,7 +41,10 @@ class Storage(Protocol):
         """Look at the cluster anew."""
 
     def writable(self) -> Sequence[Candidate]:
-        """Drives that may be given shards."""
+        """Drives that may be given shards, and answer."""
+
+    def silent(self) -> Sequence[Candidate]:
+        """Drives that might be given shards, but have let this process wait in vain."""
 
     def is_lost(self, drive: int) -> bool:
         """Whether its shards are to be put back elsewhere."""
@@ -59,13 +62,18 @@ class ClusterStorage:
         self.cluster = keyfile.load(current.nodes.key_file).cluster
         self.stores: dict[int, ShardStore] = {}
         lanes = Lanes(current.database, lookup=1, commit=1, waiting=1, misc=1, name="worker")
-        self._inventory = bridge.run(Inventory.open(lanes, current))
+        # A drive that hangs would hold the job, and its lease be renewed, for as long as it does.
+        opening = Inventory.open(lanes, current, patience_s=current.jobs.drive_timeout_s)
+        self._inventory = bridge.run(opening)
 
     def refresh(self) -> None:
         self.stores = bridge.run(self._look())
 
     def writable(self) -> Sequence[Candidate]:
-        return self._inventory.healthy()
+        return [drive for drive in self._inventory.healthy() if not self._is_silent(drive.id)]
+
+    def silent(self) -> Sequence[Candidate]:
+        return [drive for drive in self._inventory.healthy() if self._is_silent(drive.id)]
 
     def is_lost(self, drive: int) -> bool:
         view = self._inventory.drives.get(drive)
@@ -73,6 +81,9 @@ class ClusterStorage:
 
     def is_removed(self, drive: int) -> bool:
         return drive not in self._inventory.drives
+
+    def _is_silent(self, drive: int) -> bool:
+        return drive in self.stores and self.stores[drive].is_silent
 
     async def _look(self) -> dict[int, ShardStore]:
         await self._inventory.refresh()

@@ -68,7 +68,8 @@ def _opened() -> Iterator[Cluster]:
 
 
 async def _open(lanes: Lanes) -> Inventory:
-    return await Inventory.open(lanes, config())
+    current = config()
+    return await Inventory.open(lanes, current, patience_s=current.jobs.drive_timeout_s)
 
 
 def _drive(given: str | None) -> int | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from uuid import UUID
 
+from core import bridge
 from storage_nodes import layouts, rebuild
 from storage_nodes.pack_format import parse_record, record_length
 from storage_nodes.policy import policy
@@ -46,7 +46,7 @@ def content(drives: MemoryStorage, segment_id: UUID) -> bytes:
         assert len(b"".join(cells)) >= striping.size
         return b"".join(cells)[: row.size]
 
-    return asyncio.run(read())
+    return bridge.run(read())
 
 
 def payload_of(drives: MemoryStorage, version: UUID) -> bytes:

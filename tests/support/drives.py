@@ -36,18 +36,27 @@ class MemoryStorage:
         self.everything = {n: MemoryShardStore() for n in range(1, drives + 1)}
         self._drives = {n: MemoryDrive(n, f"zone-{n % zones}") for n in self.everything}
         self.lost: set[int] = set()
+        self._instead: dict[int, ShardStore] = {}
         self._read_only: set[int] = set()
         self._unreachable: set[int] = set()
 
     @property
     def stores(self) -> Mapping[int, ShardStore]:
         away = self.lost | self._unreachable
-        return {n: store for n, store in self.everything.items() if n not in away}
+        return {
+            n: self._instead.get(n, store) for n, store in self.everything.items() if n not in away
+        }
 
     def refresh(self) -> None:
         return
 
     def writable(self) -> Sequence[MemoryDrive]:
+        return [d for d in self._takers() if not self.stores[d.id].is_silent]
+
+    def silent(self) -> Sequence[MemoryDrive]:
+        return [d for d in self._takers() if self.stores[d.id].is_silent]
+
+    def _takers(self) -> list[MemoryDrive]:
         return [
             d for d in self._drives.values() if d.id in self.stores and d.id not in self._read_only
         ]
@@ -78,6 +87,10 @@ class MemoryStorage:
 
     def show(self, *drives: int) -> None:
         self._unreachable.difference_update(drives)
+
+    def use(self, drive: int, store: ShardStore) -> None:
+        """Another store has the drive's place."""
+        self._instead[drive] = store
 
     def only_reads(self, *drives: int) -> None:
         self._read_only.update(drives)
