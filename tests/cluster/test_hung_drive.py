@@ -1,4 +1,5 @@
-"""A drive that takes nothing holds up neither the loop that writes to it nor another drive.
+"""A drive that takes nothing holds up neither the loop that writes to it nor another drive, nor the
+journal.
 
 A frozen file system makes every writer wait at once; one whose device hangs, where it comes to it:
 at its journal, at a full queue. Where loop mounts are not allowed these tests are skipped, and a
@@ -10,17 +11,27 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from itertools import pairwise
 from mmap import mmap
 from pathlib import Path
 
+import psycopg
 import pytest
 
+from core import bridge
+from core import config as configuration
 from core.ring import Ring
+from jobs import queries
+from storage_nodes import journal_files
 from storage_nodes.node.disk import Disk, OwnedFd
 from tests.support import power
+from tests.support.journals import begin, change, copy_changes
+from tests.support.nodes import RunningNode, make_known
 from tests.support.power import FileSystem
+from workers import storage as worker_storage
+from workers.storage import ClusterStorage
 
 pytestmark = pytest.mark.cluster
 
@@ -30,6 +41,11 @@ BLOCK = 16 << 10
 PACKS = 4
 PACK_SIZE = 16 << 20
 HUNG_S = 4.0
+# How long background work waits for a drive, and the most a round of the journal may take with one
+# that hangs: a request to its node, a flush, and what is in no hurry on a busy machine.
+PATIENCE_S = 1.0
+ROUND_S = 6.0
+ROUNDS = 4
 # Longer than any turn of the loop that does not wait for a drive.
 TURN_S = 5.0
 
@@ -110,3 +126,59 @@ async def turns_beside_writes(
     assert not all(each.done() for each in waiting)
     assert set(await asyncio.gather(*waiting)) == {BLOCK}
     return turns
+
+
+def test_the_journal_goes_on_while_one_of_its_drives_hangs(database: str, tmp_path: Path) -> None:
+    power.need("ext4")
+    with (
+        power.file_system("ext4") as outer,
+        outer.device("ext4") as disk,
+        node_with(disk, tmp_path) as node,
+        drives_of(node, database) as drives,
+    ):
+        begin()
+        took = []
+        with outer.frozen():
+            for _ in range(ROUNDS):
+                change()
+                since = time.monotonic()
+                copy_changes()
+                took.append(time.monotonic() - since)
+            silent = [drive.id for drive in drives.silent()]
+        copied = queries.rows("SELECT count(*) FROM change, journal_state s WHERE change.id > s.id")
+        files = worker_storage.run(journal_files.listed(drives.stores))
+
+    assert max(took) < ROUND_S
+    assert silent == [1]
+    assert copied == [(0,)]
+    assert [len(held) for name, held in sorted(files.items()) if name.kind == "jrn"] == [3] * ROUNDS
+
+
+@contextmanager
+def node_with(disk: FileSystem, home: Path) -> Iterator[RunningNode]:
+    """A node of as many drives as the journal takes, the first of them on that file system."""
+    first = home / "drives" / "node-1" / "drive-1"
+    first.parent.mkdir(parents=True)
+    first.symlink_to(disk.root)
+    node = RunningNode(home, drives=journal_files.COPIES.width)
+    try:
+        node.start()
+        yield node
+    finally:
+        node.kill()
+
+
+@contextmanager
+def drives_of(node: RunningNode, database: str) -> Iterator[ClusterStorage]:
+    """The node's drives, as those of this process's background work."""
+    with psycopg.connect(database, autocommit=True) as rows:
+        assert make_known(rows, node) == [1, 2, 3, 4]
+    settings = {"key_file": node.home / "keys" / "node.key", "request_timeout_s": PATIENCE_S}
+    with configuration.override(nodes=settings, jobs={"drive_timeout_s": PATIENCE_S}):
+        opened = ClusterStorage()
+        worker_storage.install(opened)
+        try:
+            yield opened
+        finally:
+            worker_storage.install(None)
+            bridge.run(opened._inventory.close())
