@@ -177,7 +177,7 @@ async def complete(
             _version_of(upload, version_id, assembled),
             conditions=conditions.as_json(),
         )
-        COMPLETING.hit()
+        await COMPLETING.reach()
         outcome = await store.commit(row, found)
         if outcome.outcome == "done":
             COMPLETED.hit()
@@ -261,7 +261,7 @@ async def abort(store: Store, found: Found, key: str, upload_id: str) -> None:
     upload = await _open_upload(store, found, key, upload_id)
     body = {"bucket_id": upload.bucket_id, "key": key, "upload_id": upload.id}
     row = Row("abort", found, key, body)
-    ABORTING.hit()
+    await ABORTING.reach()
     outcome = await store.commit(row, found)
     if outcome.outcome != "done":
         raise refusal(outcome, row)

@@ -10,25 +10,21 @@ the files, and whoever announced them beforehand owes their removal.
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from uuid import UUID
 
 from core.errors import ShardCorrupt
 from core.failpoints import declare
+from storage_nodes.coded_layout import CodedLayout
 from storage_nodes.coding import Coder, coder
-from storage_nodes.policy import StoragePolicy
 from storage_nodes.shard_file import (
     HEADER_SIZE,
     BlockSums,
     ShardFooter,
-    ShardHeader,
     footer_size,
     parse_footer,
     parse_header,
     salt,
     verify_blocks,
 )
-from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import Buffer, ShardReader, ShardStore
 from storage_nodes.striping import BLOCK, Striping
 
@@ -39,47 +35,23 @@ SOME_SHARDS = declare("encode.some-shards", point="C12", doc="half of the shards
 ALL_SHARDS = declare("encode.all-shards", point="C12", doc="every shard published, none verified")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """One coded layout to be written."""
-
-    cluster: UUID
-    segment: UUID
-    epoch: int
-    policy: StoragePolicy
-    cell_size: int
-    drives: Sequence[int]
-
-    def name(self, index: int) -> ShardName:
-        return ShardName(self.segment, self.epoch, index)
-
-    def header(self, index: int) -> ShardHeader:
-        return ShardHeader(
-            cluster=self.cluster,
-            name=self.name(index),
-            layout="coded",
-            needed=self.policy.needed,
-            parity=self.policy.parity,
-            cell_size=self.cell_size,
-        )
-
-
-async def write(plan: Plan, space: Buffer, stores: Mapping[int, ShardStore]) -> None:
+async def write(layout: CodedLayout, space: Buffer, stores: Mapping[int, ShardStore]) -> None:
     """Code `space`, publish every shard, read all of it back."""
-    assert len(plan.drives) == plan.policy.width
-    striping = Striping(len(space), plan.policy.needed, plan.cell_size)
-    code = coder(plan.policy.needed, plan.policy.parity)
+    assert len(layout.drives) == layout.policy.width
+    assert len(space) == layout.size
+    striping = Striping(len(space), layout.policy.needed, layout.cell_size)
+    code = coder(layout.policy.needed, layout.policy.parity)
     cells = _cells(space, striping)
     parity = _parity(cells, code)
     footers = []
-    for index, drive in enumerate(plan.drives):
+    for index, drive in enumerate(layout.drives):
         source, place = (cells, index) if index < code.needed else (parity, index - code.needed)
         column = [stripe[place] for stripe in source]
-        footers.append(await _publish(plan, index, column, len(space), stores[drive]))
-        if index == plan.policy.width // 2:
+        footers.append(await _publish(layout, index, column, len(space), stores[drive]))
+        if index == layout.policy.width // 2:
             await SOME_SHARDS.reach()
     await ALL_SHARDS.reach()
-    await verify(plan, footers, stores)
+    await verify(layout, footers, stores)
 
 
 def _cells(space: Buffer, striping: Striping) -> list[list[Buffer]]:
@@ -109,16 +81,16 @@ def _parity(cells: list[list[Buffer]], code: Coder) -> list[list[Buffer]]:
 
 
 async def _publish(
-    plan: Plan, index: int, column: Sequence[Buffer], segment_size: int, store: ShardStore
+    layout: CodedLayout, index: int, column: Sequence[Buffer], segment_size: int, store: ShardStore
 ) -> ShardFooter:
     """One shard file, durable under its name."""
-    name = plan.name(index)
+    name = layout.name(index)
     length = sum(len(cell) for cell in column)
     file = await store.create(
         name,
         purpose="shard",
         size_bytes=HEADER_SIZE + length + footer_size(length),
-        header=plan.header(index).pack(),
+        header=layout.header(index).pack(),
     )
     try:
         sums = BlockSums(name)
@@ -140,7 +112,7 @@ async def _publish(
 
 
 async def verify(
-    plan: Plan, footers: Sequence[ShardFooter], stores: Mapping[int, ShardStore]
+    layout: CodedLayout, footers: Sequence[ShardFooter], stores: Mapping[int, ShardStore]
 ) -> None:
     """Read every shard back from its drive, and decode the data from as much parity as can be used.
 
@@ -148,29 +120,33 @@ async def verify(
     """
     readers: list[ShardReader] = []
     try:
-        for index, drive in enumerate(plan.drives):
-            reader = await stores[drive].open(plan.name(index))
+        for index, drive in enumerate(layout.drives):
+            reader = await stores[drive].open(layout.name(index))
             readers.append(reader)
-            await _verify_frame(plan, index, reader, footers[index])
+            await _verify_frame(layout, index, reader, footers[index])
         length = footers[0].payload_length
-        chosen = _subset(plan)
+        chosen = _subset(layout)
         for start in range(0, length, PIECE):
-            await _verify_range(plan, footers, readers, chosen, start, min(start + PIECE, length))
+            await _verify_range(layout, footers, readers, chosen, start, min(start + PIECE, length))
     finally:
         for reader in readers:
             await reader.close()
 
 
-async def _verify_frame(plan: Plan, index: int, reader: ShardReader, footer: ShardFooter) -> None:
+async def _verify_frame(
+    layout: CodedLayout, index: int, reader: ShardReader, footer: ShardFooter
+) -> None:
     header = parse_header(await reader.read(0, HEADER_SIZE))
     size = footer_size(footer.payload_length)
     tail = await reader.read(HEADER_SIZE + footer.payload_length, size)
-    if header != plan.header(index) or footer != parse_footer(tail, plan.name(index), reader.size):
-        raise ShardCorrupt("The shard is not what was written.", shard=plan.name(index))
+    if header != layout.header(index) or footer != parse_footer(
+        tail, layout.name(index), reader.size
+    ):
+        raise ShardCorrupt("The shard is not what was written.", shard=layout.name(index))
 
 
 async def _verify_range(
-    plan: Plan,
+    layout: CodedLayout,
     footers: Sequence[ShardFooter],
     readers: Sequence[ShardReader],
     chosen: Sequence[int],
@@ -180,22 +156,22 @@ async def _verify_range(
     pieces = {}
     for index, reader in enumerate(readers):
         piece = await reader.read(HEADER_SIZE + start, stop - start)
-        name = plan.name(index)
+        name = layout.name(index)
         bad = verify_blocks(piece, start // BLOCK, footers[index].checksums, salt(name))
         if len(piece) != stop - start or bad is not None:
             raise ShardCorrupt("The shard is not what was written.", shard=name)
         pieces[index] = piece
-    code = coder(plan.policy.needed, plan.policy.parity)
+    code = coder(layout.policy.needed, layout.policy.parity)
     lost = [index for index in range(code.needed) if index not in chosen]
     restored = code.restore({index: pieces[index] for index in chosen}, lost)
     for index in lost:
         if restored[index] != pieces[index]:
-            raise ShardCorrupt("The parity does not give the data back.", shard=plan.name(index))
+            raise ShardCorrupt("The parity does not give the data back.", shard=layout.name(index))
 
 
-def _subset(plan: Plan) -> list[int]:
+def _subset(layout: CodedLayout) -> list[int]:
     """k shards with all the parity there is room for, another choice of data each time."""
-    chance = random.Random(plan.segment.int ^ plan.epoch)
-    needed, width = plan.policy.needed, plan.policy.width
+    chance = random.Random(layout.segment.int ^ layout.epoch)
+    needed, width = layout.policy.needed, layout.policy.width
     parity = chance.sample(range(needed, width), min(needed, width - needed))
     return sorted(parity + chance.sample(range(needed), needed - len(parity)))

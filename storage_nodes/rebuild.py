@@ -9,17 +9,15 @@ published and nothing taken away: a damaged file, whose good blocks may be the l
 keeps its name until its whole and durable successor takes it over, in one step of its node.
 """
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from dataclasses import dataclass
-from uuid import UUID
+from collections.abc import AsyncIterator, Collection, Mapping
 
 from xxhash import xxh3_128
 
 from core.errors import BadFormat, NotEnoughShards, ShardCorrupt, ShardMissing, StoreError
 from storage_nodes import copies
+from storage_nodes.coded_layout import CodedLayout
 from storage_nodes.coding import coder
 from storage_nodes.pack_format import SegmentRecords
-from storage_nodes.policy import StoragePolicy
 from storage_nodes.shard_file import (
     HEADER_SIZE,
     BlockSums,
@@ -33,39 +31,9 @@ from storage_nodes.shard_file import (
 )
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardFile, ShardReader, ShardStore
-from storage_nodes.striping import BLOCK, Striping
+from storage_nodes.striping import BLOCK
 
 PIECE = 1 << 20
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Coded:
-    """A coded layout as its row says it is."""
-
-    cluster: UUID
-    segment: UUID
-    epoch: int
-    policy: StoragePolicy
-    cell_size: int
-    size: int
-    drives: Sequence[int]
-
-    def name(self, index: int) -> ShardName:
-        return ShardName(self.segment, self.epoch, index)
-
-    @property
-    def shard_length(self) -> int:
-        return Striping(self.size, self.policy.needed, self.cell_size).shard_length
-
-    def header(self, index: int) -> ShardHeader:
-        return ShardHeader(
-            cluster=self.cluster,
-            name=self.name(index),
-            layout="coded",
-            needed=self.policy.needed,
-            parity=self.policy.parity,
-            cell_size=self.cell_size,
-        )
 
 
 class Sources:
@@ -73,7 +41,7 @@ class Sources:
     others do not suffice: its other blocks verify or do not, each for itself.
     """
 
-    def __init__(self, coded: Coded) -> None:
+    def __init__(self, coded: CodedLayout) -> None:
         self._coded = coded
         self._readers: dict[int, ShardReader] = {}
         self._footers: dict[int, ShardFooter] = {}
@@ -156,7 +124,7 @@ class Sources:
         await self._readers.pop(index).close()
 
 
-async def read_frame(coded: Coded, index: int, reader: ShardReader) -> ShardFooter:
+async def read_frame(coded: CodedLayout, index: int, reader: ShardReader) -> ShardFooter:
     """Header and footer of a shard, verified against what the row says."""
     name, length = coded.name(index), coded.shard_length
     if parse_header(await reader.read(0, HEADER_SIZE)) != coded.header(index):
@@ -169,7 +137,7 @@ async def read_frame(coded: Coded, index: int, reader: ShardReader) -> ShardFoot
 
 
 async def restore(
-    coded: Coded,
+    coded: CodedLayout,
     targets: Mapping[int, int],
     stores: Mapping[int, ShardStore],
     *,
@@ -216,7 +184,7 @@ async def restore(
     return {index: why for index, why in sources.bad.items() if index not in targets}
 
 
-async def is_whole(coded: Coded, index: int, store: ShardStore) -> bool:
+async def is_whole(coded: CodedLayout, index: int, store: ShardStore) -> bool:
     """Does the shard's every block verify on that drive?"""
     try:
         reader = await store.open(coded.name(index))

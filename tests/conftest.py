@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import hypothesis
 import pytest
@@ -20,7 +21,7 @@ from django.conf import settings
 from tests.support import session
 
 # Folders whose files take minutes, not seconds.
-_LONG = frozenset({"cluster", "clients", "model", "s3"})
+_LONG = frozenset(Path(__file__).parent / name for name in ("cluster", "clients", "model", "s3"))
 
 hypothesis.settings.register_profile(
     "house", derandomize=True, deadline=None, print_blob=True, database=None
@@ -58,7 +59,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
     Files that keep whole clusters busy go first, so that the last minutes have both workers.
     """
-    items.sort(key=lambda item: item.path.parent.name not in _LONG)
+    items.sort(key=lambda item: item.path.parent not in _LONG)
     for item in items:
         marker = item.get_closest_marker("django_db")
         if "transactional_db" in getattr(item, "fixturenames", ()) or (

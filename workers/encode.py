@@ -22,6 +22,7 @@ from jobs.enqueue import enqueue
 from jobs.step import NotYet, Step
 from objects import rewrite
 from storage_nodes import copies, encoder, layouts
+from storage_nodes.coded_layout import CodedLayout
 from storage_nodes.copies import Copies, Space
 from storage_nodes.gather import Gathering, gathered_size
 from storage_nodes.layouts import SegmentRow
@@ -84,17 +85,18 @@ def _code(
     if epoch is None:
         raise NotYet(CHANGED, after_s=CHANGED_AFTER_S)
     cell_size = config().coding.cell_size
-    plan = encoder.Plan(
+    layout = CodedLayout(
         cluster=here.cluster,
         segment=row.id,
         epoch=epoch,
         policy=wanted,
         cell_size=cell_size,
+        size=source.size,
         drives=drives,
     )
     swapped = False
     try:
-        run(encoder.write(plan, space.content, here.stores))
+        run(encoder.write(layout, space.content, here.stores))
         VERIFIED.hit()
         yield Step(done=2, total=3)
         context.check()
@@ -145,17 +147,18 @@ def _gather(
         cell_size=cell_size,
         size=len(gathering.content),
     )
-    plan = encoder.Plan(
+    layout = CodedLayout(
         cluster=here.cluster,
         segment=target,
         epoch=1,
         policy=wanted,
         cell_size=cell_size,
+        size=len(gathering.content),
         drives=drives,
     )
     moved = False
     try:
-        run(encoder.write(plan, gathering.content, here.stores))
+        run(encoder.write(layout, gathering.content, here.stores))
         GATHERED.hit()
         yield Step(done=len(rows) + 1, total=len(rows) + 2)
         context.check()

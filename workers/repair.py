@@ -24,10 +24,10 @@ from core.wording import counted
 from jobs.catalogue import REPAIR
 from jobs.step import NotYet, Step
 from storage_nodes import copies, layouts, placement, rebuild, returning
+from storage_nodes.coded_layout import CodedLayout
 from storage_nodes.copies import Copies
 from storage_nodes.layouts import SegmentRow
 from storage_nodes.policy import policy
-from storage_nodes.rebuild import Coded
 from storage_nodes.shard_file import ShardHeader
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
@@ -115,10 +115,10 @@ def _mend(row: SegmentRow, here: Storage, context: Context) -> Iterator[Step]:
         raise NotYet(waiting, after_s=AGAIN_AFTER_S)
 
 
-def _shards(row: SegmentRow, here: Storage) -> Coded | Copies:
+def _shards(row: SegmentRow, here: Storage) -> CodedLayout | Copies:
     """The layout of the row, as whoever restores it wants it described."""
     if row.layout == "coded":
-        return Coded(
+        return CodedLayout(
             cluster=here.cluster,
             segment=row.id,
             epoch=row.epoch,
@@ -131,7 +131,11 @@ def _shards(row: SegmentRow, here: Storage) -> Coded | Copies:
 
 
 async def examine(
-    shards: Coded | Copies, here: Storage, known: Mapping[int, str], *, thoroughly: bool = False
+    shards: CodedLayout | Copies,
+    here: Storage,
+    known: Mapping[int, str],
+    *,
+    thoroughly: bool = False,
 ) -> Health:
     """Ask every drive for its shard. Those `known` to be bad are read through, the others only
     looked for, unless asked to be thorough.
@@ -162,9 +166,9 @@ async def examine(
     return Health(frozenset(good), broken, frozenset(unknown), frozenset(trashed))
 
 
-async def is_whole(shards: Coded | Copies, index: int, store: ShardStore) -> bool:
+async def is_whole(shards: CodedLayout | Copies, index: int, store: ShardStore) -> bool:
     """Does the shard verify on that drive, every block of it?"""
-    if isinstance(shards, Coded):
+    if isinstance(shards, CodedLayout):
         return await rebuild.is_whole(shards, index, store)
     return await rebuild.copy_is_whole(shards, _name(shards, index), store)
 
@@ -200,7 +204,9 @@ def _targets(row: SegmentRow, broken: Iterable[int], here: Storage) -> dict[int,
     return targets
 
 
-async def _restore(shards: Coded | Copies, targets: Mapping[int, int], here: Storage) -> Restored:
+async def _restore(
+    shards: CodedLayout | Copies, targets: Mapping[int, int], here: Storage
+) -> Restored:
     """Write the shards.
 
     What a former attempt left under the name is used when it is whole; otherwise it keeps the name
@@ -217,7 +223,7 @@ async def _restore(shards: Coded | Copies, targets: Mapping[int, int], here: Sto
         wanted[index] = drive
     if not wanted:
         return Restored(list(targets), {})
-    if isinstance(shards, Coded):
+    if isinstance(shards, CodedLayout):
         others = await rebuild.restore(shards, wanted, stores, in_the_way=in_the_way)
         return Restored(list(targets), others)
     return await _restore_copies(shards, targets, wanted, in_the_way, here)
@@ -271,5 +277,5 @@ def _settle(row: SegmentRow, index: int, drive: int) -> None:
         raise NotYet(CHANGED, after_s=CHANGED_AFTER_S)
 
 
-def _name(shards: Coded | Copies, index: int) -> ShardName:
+def _name(shards: CodedLayout | Copies, index: int) -> ShardName:
     return ShardName(shards.segment, shards.epoch, index)

@@ -13,8 +13,8 @@ from collections.abc import Collection, Mapping, Sequence
 from xxhash import xxh3_128
 
 from core.errors import BadFormat, ShardCorrupt, StoreError
+from storage_nodes.coded_layout import CodedLayout
 from storage_nodes.coding import Coder, coder
-from storage_nodes.rebuild import Coded
 from storage_nodes.shard_file import (
     HEADER_SIZE,
     ShardFooter,
@@ -32,7 +32,7 @@ PIECE = 1 << 20
 
 
 async def check(
-    coded: Coded, store: Store, throttle: Throttle, indexes: Collection[int] | None = None
+    coded: CodedLayout, store: Store, throttle: Throttle, indexes: Collection[int] | None = None
 ) -> list[Finding]:
     """What is wrong with the segment; with `indexes`, with those shards of it."""
     chosen = range(len(coded.drives)) if indexes is None else sorted(indexes)
@@ -60,7 +60,7 @@ class _Shard:
 class _Reading:
     """All shards of one segment, side by side."""
 
-    def __init__(self, coded: Coded, store: Store, throttle: Throttle) -> None:
+    def __init__(self, coded: CodedLayout, store: Store, throttle: Throttle) -> None:
         self.found: list[Finding] = []
         self._coded = coded
         self._store = store

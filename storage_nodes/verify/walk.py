@@ -18,10 +18,10 @@ from uuid import UUID
 from core import bridge, clock
 from core.errors import NodeUnreachable, StoreError
 from storage_nodes import garbage, layouts, orphans
+from storage_nodes.coded_layout import CodedLayout
 from storage_nodes.copies import end_of
 from storage_nodes.layouts import SegmentRow
 from storage_nodes.policy import policy
-from storage_nodes.rebuild import Coded
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
 from storage_nodes.verify import coded, copies, rows
@@ -190,7 +190,7 @@ def _read(
     cluster: Cluster, row: SegmentRow, indexes: list[int] | None, throttle: Throttle
 ) -> list[Finding]:
     if row.layout == "coded":
-        as_coded = Coded(
+        as_coded = CodedLayout(
             cluster=cluster.id,
             segment=row.id,
             epoch=row.epoch,

@@ -24,11 +24,11 @@ from core.config import Config
 from core.database import Lanes
 from core.errors import DriveGone
 from storage_nodes import rebuild
+from storage_nodes.coded_layout import CodedLayout
 from storage_nodes.inventory import Inventory
 from storage_nodes.located import Located
 from storage_nodes.placement import Candidate
 from storage_nodes.policy import policy
-from storage_nodes.rebuild import Coded
 from storage_nodes.segment_rows import Whereabouts
 from storage_nodes.segments import Segments
 from storage_nodes.shard_name import ShardName
@@ -195,7 +195,7 @@ async def test_lost_shards_of_six_combinations_are_put_back(store):
 
     async with fleet_of(store) as (fleet, _):
         for segment_id, located in objects.segments().items():
-            described = Coded(
+            described = CodedLayout(
                 cluster=fleet.cluster,
                 segment=segment_id,
                 epoch=located.epoch,

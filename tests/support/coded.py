@@ -6,16 +6,17 @@ from uuid import UUID
 
 from core import bridge
 from storage_nodes import layouts, rebuild
+from storage_nodes.coded_layout import CodedLayout
 from storage_nodes.pack_format import parse_record, record_length
 from storage_nodes.policy import policy
-from storage_nodes.rebuild import Coded, Sources
+from storage_nodes.rebuild import Sources
 from storage_nodes.striping import Striping
 from tests.support.drives import CLUSTER, MemoryStorage, located
 
 
-def coded(row: layouts.SegmentRow) -> Coded:
+def coded(row: layouts.SegmentRow) -> CodedLayout:
     assert row.layout == "coded"
-    return Coded(
+    return CodedLayout(
         cluster=CLUSTER,
         segment=row.id,
         epoch=row.epoch,

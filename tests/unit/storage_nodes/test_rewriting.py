@@ -12,12 +12,11 @@ import pytest
 from core.errors import NotEnoughShards
 from core.names import new_id
 from storage_nodes import copies, encoder, rebuild
+from storage_nodes.coded_layout import CodedLayout
 from storage_nodes.copies import Copies
-from storage_nodes.encoder import Plan
 from storage_nodes.gather import Gathering, gathered_size
 from storage_nodes.pack_format import parse_record, record_length
 from storage_nodes.policy import policy
-from storage_nodes.rebuild import Coded
 from storage_nodes.shard_file import HEADER_SIZE, parse_footer
 from storage_nodes.shard_name import ShardName, first_copy
 from storage_nodes.stores.memory import MemoryShardStore
@@ -56,19 +55,8 @@ class CodedDrives:
         self.size = 0
 
     @property
-    def plan(self) -> Plan:
-        return Plan(
-            cluster=CLUSTER,
-            segment=self.id,
-            epoch=5,
-            policy=self.policy,
-            cell_size=CELL,
-            drives=list(self.stores),
-        )
-
-    @property
-    def coded(self) -> Coded:
-        return Coded(
+    def coded(self) -> CodedLayout:
+        return CodedLayout(
             cluster=CLUSTER,
             segment=self.id,
             epoch=5,
@@ -80,15 +68,15 @@ class CodedDrives:
 
     async def write(self, content: bytes) -> None:
         self.size = len(content)
-        await encoder.write(self.plan, content, self.stores)
+        await encoder.write(self.coded, content, self.stores)
 
     def file(self, index: int) -> bytearray:
-        return self.stores[index + 1].shards[self.plan.name(index)]
+        return self.stores[index + 1].shards[self.coded.name(index)]
 
     def lose(self, *indexes: int) -> dict[int, bytes]:
         lost = {}
         for index in indexes:
-            name = self.plan.name(index)
+            name = self.coded.name(index)
             lost[index] = bytes(self.stores[index + 1].shards.pop(name))
         return lost
 
@@ -201,13 +189,13 @@ async def test_a_damaged_file_makes_room_for_its_successor_only():
     await rebuild.restore(drives.coded, {2: 3}, drives.stores, in_the_way=[2])
 
     assert bytes(drives.file(2)) == before
-    assert list(drives.stores[3].trashed) == [drives.plan.name(2)]
+    assert list(drives.stores[3].trashed) == [drives.coded.name(2)]
 
 
 async def test_a_shard_with_a_digest_of_other_bytes_is_not_whole():
     drives = CodedDrives()
     await drives.write(random.Random(1).randbytes(500_000))
-    name, length = drives.plan.name(1), drives.coded.shard_length
+    name, length = drives.coded.name(1), drives.coded.shard_length
     tail = bytes(drives.file(1)[HEADER_SIZE + length :])
     footer = parse_footer(tail, name, len(drives.file(1)))
 

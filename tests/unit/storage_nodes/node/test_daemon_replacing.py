@@ -10,9 +10,8 @@ import pytest
 from core.errors import StoreError
 from core.names import new_id
 from storage_nodes import copies, encoder, rebuild
-from storage_nodes.encoder import Plan
+from storage_nodes.coded_layout import CodedLayout
 from storage_nodes.policy import policy
-from storage_nodes.rebuild import Coded
 from storage_nodes.shard_file import HEADER_SIZE
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
@@ -71,16 +70,7 @@ async def test_shards_whose_good_blocks_are_the_last_survive_it(door: str, point
         stores = opened(node, door)
         content = random.Random(7).randbytes(4 * 4 * CELL)
         segment, drives = new_id(), list(stores)
-        plan = Plan(
-            cluster=node.key.cluster,
-            segment=segment,
-            epoch=3,
-            policy=EC,
-            cell_size=CELL,
-            drives=drives,
-        )
-        await encoder.write(plan, content, stores)
-        coded = Coded(
+        coded = CodedLayout(
             cluster=node.key.cluster,
             segment=segment,
             epoch=3,
@@ -89,6 +79,7 @@ async def test_shards_whose_good_blocks_are_the_last_survive_it(door: str, point
             size=len(content),
             drives=drives,
         )
+        await encoder.write(coded, content, stores)
         names = [coded.name(index) for index in range(EC.width)]
         before = [bytes_of(node, index, name) for index, name in enumerate(names)]
         targets = {index: drives[index] for index in (0, 2, 3, 5)}

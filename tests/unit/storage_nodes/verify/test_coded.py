@@ -11,8 +11,8 @@ import pytest
 
 from core.errors import ShardCorrupt
 from storage_nodes import encoder
+from storage_nodes.coded_layout import CodedLayout
 from storage_nodes.policy import policy
-from storage_nodes.rebuild import Coded
 from storage_nodes.shard_file import HEADER_SIZE, BlockSums, footer_size
 from storage_nodes.shard_name import FileName
 from storage_nodes.stores.memory import MemoryShardStore
@@ -35,9 +35,9 @@ class Bench:
         self.older = self._segment(UUID(int=0x123), epoch=4)
         self.other = self._segment(OTHER, epoch=5)
 
-    def _segment(self, segment: UUID, epoch: int) -> Coded:
+    def _segment(self, segment: UUID, epoch: int) -> CodedLayout:
         space = random.Random(segment.int + epoch).randbytes(6 * 200_000)
-        made = Coded(
+        made = CodedLayout(
             cluster=CLUSTER,
             segment=segment,
             epoch=epoch,
@@ -46,15 +46,7 @@ class Bench:
             size=len(space),
             drives=list(range(1, 10)),
         )
-        plan = encoder.Plan(
-            cluster=CLUSTER,
-            segment=segment,
-            epoch=epoch,
-            policy=made.policy,
-            cell_size=made.cell_size,
-            drives=made.drives,
-        )
-        asyncio.run(encoder.write(plan, space, self.stores))
+        asyncio.run(encoder.write(made, space, self.stores))
         return made
 
     def file(self, index: int) -> bytearray:
@@ -74,7 +66,7 @@ def bench() -> Bench:
     return Bench()
 
 
-def swap_in(bench: Bench, index: int, of: Coded, other: int) -> None:
+def swap_in(bench: Bench, index: int, of: CodedLayout, other: int) -> None:
     file = bench.stores[other + 1].shards[of.name(other)]
     bench.stores[index + 1].shards[bench.coded.name(index)] = bytearray(file)
 
