@@ -12,7 +12,7 @@ from uuid import UUID
 from django.db import connection, transaction
 from django.db.models.functions import Now
 
-from jobs import queries
+from jobs import queries, statements
 from jobs.catalogue import FAMILIES
 from jobs.enqueue import enqueue
 from jobs.models import CANCELLED, FAILED, LEASED, PAUSED, READY, Job, JobDone, JobFamily
@@ -36,7 +36,7 @@ def resume(ids: Collection[UUID]) -> int:
 def cancel(ids: Collection[UUID]) -> int:
     """Give up these jobs: waiting ones at once, running ones after their present step."""
     with transaction.atomic():
-        discarded = queries.changed(queries.DISCARD, ids=list(ids))
+        discarded = statements.changed(queries.DISCARD, ids=list(ids))
         asked = Job.objects.filter(pk__in=ids, state=LEASED).update(
             cancel_requested=True, changed=Now()
         )

@@ -16,7 +16,7 @@ from django.db import transaction
 
 from core import clock
 from core.errors import LeaseLost
-from jobs import queries
+from jobs import queries, statements
 from jobs.catalogue import FAMILIES, Family
 from jobs.models import CANCELLED, DONE, FAILED, PAUSED
 from jobs.step import Step
@@ -48,7 +48,7 @@ class Lease:
         if family is None:
             return None
         asked = clock.monotonic()
-        found = queries.rows(queries.CLAIM, id=job_id, lease_s=family.lease_s)
+        found = statements.rows(queries.CLAIM, id=job_id, lease_s=family.lease_s)
         if not found:
             return None
         subject, cursor, detail, token, attempts, steps_per_s = found[0]
@@ -108,10 +108,10 @@ class Lease:
             return self._change(queries.FINISH, outcome=outcome) or self._change(queries.RUN_AGAIN)
 
     def _ask(self, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-        return queries.rows(statement, id=self.job_id, token=self.token, **parameters)
+        return statements.rows(statement, id=self.job_id, token=self.token, **parameters)
 
     def _change(self, statement: str, **parameters: Any) -> bool:
-        return bool(queries.changed(statement, id=self.job_id, token=self.token, **parameters))
+        return bool(statements.changed(statement, id=self.job_id, token=self.token, **parameters))
 
     def _heard(self, asked: float, answer: list[tuple[Any, ...]]) -> None:
         with self.lock:
@@ -124,5 +124,5 @@ class Lease:
 
 
 def _family_of(job_id: UUID) -> Family | None:
-    found = queries.rows("SELECT family FROM job WHERE id = %(id)s", id=job_id)
+    found = statements.rows("SELECT family FROM job WHERE id = %(id)s", id=job_id)
     return FAMILIES.get(found[0][0]) if found else None

@@ -7,11 +7,9 @@ own, not its transaction's: within one, rows become due as they are written.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
+from jobs import statements
 from jobs.catalogue import Family
 from jobs.models import Job, JobDone
 
@@ -192,26 +190,10 @@ WHERE state = 'ready' AND sent_at < statement_timestamp() - interval '5 s'
 """
 
 
-def rows(statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    """The rows a statement answers."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        found: list[tuple[Any, ...]] = cursor.fetchall()
-    return found
-
-
-def changed(statement: str, **parameters: Any) -> int:
-    """How many rows a statement changed."""
-    with connection.cursor() as cursor:
-        cursor.execute(statement, parameters)
-        number: int = cursor.rowcount
-    return number
-
-
 def interval_s(family: Family) -> int | None:
     """At which interval the family's job is queued: an operator's, else the catalogue's."""
-    found = rows("SELECT interval_s FROM job_family WHERE name = %(name)s", name=family.name)
-    return (found[0][0] if found else None) or family.every_s
+    asked = "SELECT interval_s FROM job_family WHERE name = %s"
+    return statements.one(asked, family.name) or family.every_s
 
 
 def unfinished(*, family: str = "", state: str = "", limit: int = 100) -> Sequence[Job]:
@@ -242,7 +224,7 @@ def counts() -> dict[tuple[str, str], int]:
     """How many unfinished jobs of each family are in each state."""
     return {
         (family, state): number
-        for family, state, number in rows(
+        for family, state, number in statements.rows(
             "SELECT family, state, count(*) FROM job GROUP BY family, state"
         )
     }

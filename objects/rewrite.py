@@ -12,12 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from core.failpoints import declare
+from jobs import statements
 from storage_nodes.copies import Record
 from storage_nodes.gather import Moved
 from storage_nodes.layouts import SegmentRow
@@ -37,7 +37,7 @@ class Named:
 
 def named(segment_id: UUID) -> Named:
     """The records that versions or parts still name, each once, in the order of their place."""
-    rows = _ask("SELECT * FROM named_records(%s)", segment_id)
+    rows = statements.rows("SELECT * FROM named_records(%s)", segment_id)
     return Named(
         records=[(row[0], row[1]) for row in rows if row[1] is not None],
         has_raw=any(row[1] is None for row in rows),
@@ -46,7 +46,7 @@ def named(segment_id: UUID) -> Named:
 
 def unnamed(after: UUID, limit: int) -> tuple[UUID | None, list[UUID]]:
     """Of the next `limit` segments behind `after`: the last of them, and those no extent names."""
-    rows = _ask(
+    rows = statements.rows(
         "SELECT s.id, EXISTS (SELECT FROM extent e WHERE e.segment_id = s.id)"
         " FROM (SELECT id FROM segment WHERE id > %s AND state IN ('sealed', 'stored')"
         " ORDER BY id LIMIT %s) AS s ORDER BY s.id",
@@ -59,9 +59,10 @@ def unnamed(after: UUID, limit: int) -> tuple[UUID | None, list[UUID]]:
 def bury(segment_id: UUID, grace_s: float) -> bool:
     """The segment is dead if no extent names it; its files follow after the grace."""
     with transaction.atomic():
-        buried = _true("SELECT bury_unnamed(%s, make_interval(secs => %s))", segment_id, grace_s)
+        asked = "SELECT bury_unnamed(%s, make_interval(secs => %s))"
+        buried = statements.one(asked, segment_id, grace_s)
         BURYING.hit()
-    return buried
+    return bool(buried)
 
 
 def swap_encoded(
@@ -76,7 +77,7 @@ def swap_encoded(
 ) -> bool:
     """The coded layout of [0, size), with these records, takes the place of the copies in `row`."""
     with transaction.atomic():
-        swapped = _true(
+        swapped = statements.one(
             "SELECT swap_encoded(%s, %s, %s, %s, %s, %s, %s::bigint[], make_interval(secs => %s))",
             row.id,
             row.epoch,
@@ -88,13 +89,13 @@ def swap_encoded(
             grace_s,
         )
         SWAPPING.hit()
-    return swapped
+    return bool(swapped)
 
 
 def move(sources: Sequence[SegmentRow], target: UUID, moved: Moved, grace_s: float) -> bool:
     """Every extent of the sources now names the gathered segment; the sources are buried."""
     with transaction.atomic():
-        done = _true(
+        done = statements.one(
             "SELECT move_extents(%s, %s, %s, %s, %s, %s, make_interval(secs => %s))",
             [row.id for row in sources],
             [row.epoch for row in sources],
@@ -105,14 +106,4 @@ def move(sources: Sequence[SegmentRow], target: UUID, moved: Moved, grace_s: flo
             grace_s,
         )
         MOVING.hit()
-    return done
-
-
-def _true(sql: str, *params: Any) -> bool:
-    return bool(_ask(sql, *params)[0][0])
-
-
-def _ask(sql: str, *params: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return list(cursor.fetchall())
+    return bool(done)

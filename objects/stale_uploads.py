@@ -12,17 +12,16 @@ something came meanwhile, and nothing was changed.
 
 from __future__ import annotations
 
-from typing import Any
 from uuid import UUID
 
-from django.db import connection
+from jobs import statements
 
 
 def stale_uploads(older_than_s: float, after: UUID, limit: int) -> list[UUID]:
     """Open uploads begun so long ago; whether they rest since then is decided one by one."""
     return [
         row[0]
-        for row in _ask(
+        for row in statements.rows(
             "SELECT id FROM upload WHERE state = 'open'"
             " AND initiated < clock_timestamp() - make_interval(secs => %s) AND id > %s"
             " ORDER BY id LIMIT %s",
@@ -38,7 +37,7 @@ def abort_stale(upload_id: UUID, older_than_s: float, certain_s: float) -> bool:
 
     The first call only remembers what it found; one that comes `certain_s` later acts on it.
     """
-    found = _ask(
+    found = statements.rows(
         "SELECT abort_stale(%s, make_interval(secs => %s), make_interval(secs => %s))",
         upload_id,
         older_than_s,
@@ -50,7 +49,7 @@ def abort_stale(upload_id: UUID, older_than_s: float, certain_s: float) -> bool:
 def forget_completed(older_than_s: float, limit: int) -> int:
     """Completed uploads are remembered for clients that ask again; not for ever. How many went."""
     return len(
-        _ask(
+        statements.rows(
             "WITH gone AS (DELETE FROM upload WHERE id IN (SELECT id FROM upload"
             " WHERE state = 'completed'"
             " AND completed_at < clock_timestamp() - make_interval(secs => %s) LIMIT %s)"
@@ -61,9 +60,3 @@ def forget_completed(older_than_s: float, limit: int) -> int:
             limit,
         )
     )
-
-
-def _ask(sql: str, *params: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return list(cursor.fetchall())

@@ -11,9 +11,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
 from core import metrics
+from jobs import statements
 
 # Longer than any attempt lives: the broker's workers end a task after 7,000 s at most.
 INTENT_S = 7200.0
@@ -74,7 +73,7 @@ def successor(segment_id: UUID) -> SegmentRow | None:
 
 def segments(condition: str, *params: Any) -> list[SegmentRow]:
     """The segments for which an SQL condition holds; it may go on with an order and a limit."""
-    rows = _ask(f"SELECT {_COLUMNS} FROM segment WHERE {condition}", *params)
+    rows = statements.rows(f"SELECT {_COLUMNS} FROM segment WHERE {condition}", *params)
     return [_segment(row) for row in rows]
 
 
@@ -93,7 +92,7 @@ def leases_run_out(limit: int) -> list[tuple[UUID, int]]:
     """Open segments whose owner has not renewed its lease: id and epoch."""
     return [
         (row[0], row[1])
-        for row in _ask(
+        for row in statements.rows(
             "SELECT id, epoch FROM segment WHERE state = 'open' AND lease_until < clock_timestamp()"
             " ORDER BY id LIMIT %s",
             limit,
@@ -103,15 +102,15 @@ def leases_run_out(limit: int) -> list[tuple[UUID, int]]:
 
 def seal(segment_id: UUID, epoch: int) -> bool:
     """Close an open segment to commits, whoever owned it; encode is owed with it."""
-    is_sealed = bool(_one("SELECT segment_seal(%s, %s, NULL, NULL, NULL)", segment_id, epoch))
+    is_sealed = statements.one("SELECT segment_seal(%s, %s, NULL, NULL, NULL)", segment_id, epoch)
     if is_sealed:
         metrics.segments_sealed.add(("lease",))
-    return is_sealed
+    return bool(is_sealed)
 
 
 def begin_layout(row: SegmentRow, drives: Sequence[int]) -> int | None:
     """The epoch of a new layout, its files owed to collect until `swap_layout` takes them over."""
-    epoch = _one(
+    epoch = statements.one(
         "SELECT layout_begin(%s, %s, %s, make_interval(secs => %s))",
         row.id,
         row.epoch,
@@ -123,7 +122,7 @@ def begin_layout(row: SegmentRow, drives: Sequence[int]) -> int | None:
 
 def give_back(segment_id: UUID, epoch: int) -> None:
     """The attempt at this layout has failed: its files may be collected at once."""
-    _ask(
+    statements.rows(
         "UPDATE retired_layout SET not_before = clock_timestamp() WHERE segment_id = %s"
         " AND epoch = %s AND trashed_at IS NULL AND NOT EXISTS (SELECT FROM segment s"
         " WHERE s.id = segment_id AND s.epoch = retired_layout.epoch) RETURNING id",
@@ -142,7 +141,7 @@ def open_target(
     size: int,
 ) -> None:
     """A coded segment that small ones are gathered into; dead by itself if nobody finishes it."""
-    _ask(
+    statements.rows(
         "INSERT INTO segment (id, storage_policy, layout, state, epoch, owner, lease_until, drives,"
         " cell_size, size) VALUES (%s, %s, 'coded', 'writing', 1, %s,"
         " clock_timestamp() + make_interval(secs => %s), %s, %s, %s) RETURNING id",
@@ -158,7 +157,7 @@ def open_target(
 
 def give_up_target(segment_id: UUID, owner: str) -> None:
     """Nobody will finish this segment."""
-    _ask(
+    statements.rows(
         "UPDATE segment SET state = 'dead', owner = NULL, lease_until = NULL, changed = now()"
         " WHERE id = %s AND owner = %s AND state = 'writing' RETURNING id",
         segment_id,
@@ -168,7 +167,7 @@ def give_up_target(segment_id: UUID, owner: str) -> None:
 
 def known_damage(row: SegmentRow) -> dict[int, str]:
     """Shards of this layout that somebody found missing or corrupt: index -> which."""
-    found = _ask(
+    found = statements.rows(
         "SELECT index, state FROM segment_shard WHERE segment_id = %s AND epoch = %s",
         row.id,
         row.epoch,
@@ -178,16 +177,18 @@ def known_damage(row: SegmentRow) -> dict[int, str]:
 
 def noticed(row: SegmentRow, index: int, state: str) -> bool:
     """A shard was found missing or corrupt: its repair is owed."""
-    is_owed = bool(_one("SELECT segment_noticed(%s, %s, %s, %s)", row.id, row.epoch, index, state))
+    is_owed = statements.one(
+        "SELECT segment_noticed(%s, %s, %s, %s)", row.id, row.epoch, index, state
+    )
     if is_owed:
         metrics.shards_noticed.add((state,))
-    return is_owed
+    return bool(is_owed)
 
 
 def begin_shard(row: SegmentRow, index: int, drive: int) -> bool:
     """The intent to write one shard onto a drive that holds none of this segment."""
     return bool(
-        _one(
+        statements.one(
             "SELECT shard_begin(%s, %s, %s, %s, make_interval(secs => %s))",
             row.id,
             row.epoch,
@@ -201,7 +202,7 @@ def begin_shard(row: SegmentRow, index: int, drive: int) -> bool:
 def swap_shard(row: SegmentRow, index: int, *, old: int, new: int, grace_s: float) -> bool:
     """The shard is on `new` from now on; what lies on `old` is retired."""
     return bool(
-        _one(
+        statements.one(
             "SELECT shard_swap(%s, %s, %s, %s, %s, make_interval(secs => %s))",
             row.id,
             row.epoch,
@@ -215,19 +216,20 @@ def swap_shard(row: SegmentRow, index: int, *, old: int, new: int, grace_s: floa
 
 def mended(row: SegmentRow, index: int, drive: int) -> bool:
     """The shard is in order where the row says it is."""
-    return bool(_one("SELECT shard_mended(%s, %s, %s, %s)", row.id, row.epoch, index, drive))
+    asked = "SELECT shard_mended(%s, %s, %s, %s)"
+    return bool(statements.one(asked, row.id, row.epoch, index, drive))
 
 
 def bury_abandoned(limit: int, grace_s: float) -> int:
     """Writers' own segments whose lease ran out, and those given up, are on their way out."""
-    given_up = _ask(
+    given_up = statements.rows(
         "SELECT bury(id, make_interval(secs => %s)) FROM (SELECT id FROM segment s"
         " WHERE state = 'dead' AND NOT EXISTS (SELECT FROM retired_layout r"
         " WHERE r.segment_id = s.id AND r.epoch = s.epoch) ORDER BY id LIMIT %s) AS abandoned",
         grace_s,
         limit,
     )
-    expired = _one("SELECT bury_abandoned(%s, make_interval(secs => %s))", limit, grace_s)
+    expired = statements.one("SELECT bury_abandoned(%s, make_interval(secs => %s))", limit, grace_s)
     return len(given_up) + int(expired)
 
 
@@ -235,7 +237,7 @@ def retired_due(limit: int, after: int = 0) -> list[RetiredRow]:
     """Rows whose grace is over and whose files have not been trashed."""
     return [
         RetiredRow(id=row[0], segment=row[1], epoch=row[2], width=row[3])
-        for row in _ask(
+        for row in statements.rows(
             "SELECT id, segment_id, epoch, cardinality(drives) FROM retired_layout"
             " WHERE trashed_at IS NULL AND not_before <= clock_timestamp() AND id > %s"
             " ORDER BY id LIMIT %s",
@@ -247,12 +249,12 @@ def retired_due(limit: int, after: int = 0) -> list[RetiredRow]:
 
 def claim_retired(row: RetiredRow) -> list[int]:
     """Drives by index that may be cleared of the row's files now; 0 where nothing is to be done."""
-    return list(_one("SELECT retired_claim(%s)", row.id) or [])
+    return list(statements.one("SELECT retired_claim(%s)", row.id) or [])
 
 
 def trashed(row: RetiredRow) -> None:
     """Every file of the row lies in trash."""
-    _ask(
+    statements.rows(
         "UPDATE retired_layout SET trashed_at = clock_timestamp()"
         " WHERE id = %s AND not_before <= clock_timestamp() RETURNING id",
         row.id,
@@ -261,7 +263,7 @@ def trashed(row: RetiredRow) -> None:
 
 def put_off(row: RetiredRow, after_s: float) -> None:
     """Look at the row again later."""
-    _ask(
+    statements.rows(
         "UPDATE retired_layout SET not_before = clock_timestamp() + make_interval(secs => %s)"
         " WHERE id = %s AND trashed_at IS NULL RETURNING id",
         after_s,
@@ -271,14 +273,14 @@ def put_off(row: RetiredRow, after_s: float) -> None:
 
 def forget(older_than_s: float, limit: int) -> int:
     """Delete rows of what has been unlinked by now; how many."""
-    gone = _ask(
+    gone = statements.rows(
         "DELETE FROM retired_layout WHERE id IN (SELECT id FROM retired_layout"
         " WHERE trashed_at < clock_timestamp() - make_interval(secs => %s) LIMIT %s)"
         " RETURNING segment_id, epoch",
         older_than_s,
         limit,
     )
-    _ask(
+    statements.rows(
         "DELETE FROM segment s WHERE state = 'dead' AND s.id = ANY (%s) AND NOT EXISTS"
         " (SELECT FROM retired_layout r WHERE r.segment_id = s.id) RETURNING id",
         [row[0] for row in gone],
@@ -289,7 +291,7 @@ def forget(older_than_s: float, limit: int) -> int:
 def owe_forgotten_encodes(after_s: float, limit: int) -> int:
     """Sealed segments that should be coded and whose coding nobody owes: owe it. How many."""
     return len(
-        _ask(
+        statements.rows(
             "SELECT owe('encode', forgotten.id::text) FROM (SELECT s.id FROM segment s"
             " WHERE s.state = 'sealed' AND s.layout = 'replicated'"
             " AND s.storage_policy LIKE 'ec-%%'"
@@ -316,14 +318,3 @@ def _segment(row: tuple[Any, ...]) -> SegmentRow:
         sealed_at=row[9],
         successor=row[10],
     )
-
-
-def _one(sql: str, *params: Any) -> Any:
-    rows = _ask(sql, *params)
-    return rows[0][0] if rows else None
-
-
-def _ask(sql: str, *params: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return list(cursor.fetchall())

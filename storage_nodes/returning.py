@@ -13,11 +13,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
-
-from django.db import connection
 
 from core.errors import StoreError
+from jobs import statements
 from storage_nodes.layouts import SegmentRow
 from storage_nodes.shard_name import ShardName
 from storage_nodes.stores.base import ShardStore
@@ -25,9 +23,8 @@ from storage_nodes.stores.base import ShardStore
 
 def begin(row: SegmentRow, index: int) -> bool:
     """May the shard be taken out of trash on its drive? It is on record as missing from here on."""
-    return _is_true(
-        "SELECT shard_returns(%s, %s, %s, %s)", row.id, row.epoch, index, row.drives[index]
-    )
+    asked = "SELECT shard_returns(%s, %s, %s, %s)"
+    return bool(statements.one(asked, row.id, row.epoch, index, row.drives[index]))
 
 
 async def take_out(
@@ -41,18 +38,5 @@ async def take_out(
 
 def end(row: SegmentRow, index: int) -> bool:
     """The shard may be out of trash; where the row has ceased to name it, it is retired anew."""
-    return _is_true(
-        "SELECT shard_returned(%s, %s, %s, %s, %s)",
-        row.id,
-        row.epoch,
-        list(row.drives),
-        row.layout,
-        index,
-    )
-
-
-def _is_true(sql: str, *params: Any) -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        found = cursor.fetchone()
-    return bool(found and found[0])
+    asked = "SELECT shard_returned(%s, %s, %s, %s, %s)"
+    return bool(statements.one(asked, row.id, row.epoch, list(row.drives), row.layout, index))

@@ -12,7 +12,7 @@ from typing import Any
 from celery.beat import Scheduler
 from django.db import Error, connection
 
-from jobs import queries
+from jobs import statements
 from jobs.catalogue import FAMILIES
 
 log = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def queue_due() -> list[str]:
         family.name
         for family in FAMILIES.values()
         if family.every_s is not None
-        and queries.rows(
+        and statements.rows(
             "SELECT queue_slot(%(family)s, %(every_s)s)", family=family.name, every_s=family.every_s
         )[0][0]
     ]

@@ -20,7 +20,7 @@ from core.config import config
 from core.errors import StoreError
 from core.failpoints import declare
 from core.names import made_at
-from jobs import queries
+from jobs import statements
 from jobs.catalogue import COLLECT, REPAIR
 from jobs.enqueue import enqueue
 from jobs.step import NotYet, Step
@@ -82,7 +82,7 @@ def collect(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
 
 def _seen_last_round() -> str:
     """How far the last round came in looking for segments nobody names."""
-    found = queries.rows(LAST_ROUND, family=COLLECT.name)
+    found = statements.rows(LAST_ROUND, family=COLLECT.name)
     return str(found[0][0]) if found and found[0][0] else str(UUID(int=0))
 
 
@@ -179,7 +179,7 @@ def _empty(here: Storage) -> Iterator[str | None]:
 def _owe_scans(here: Storage) -> None:
     for drive in sorted(here.stores):
         subject = f"{DRIVE}{drive}"
-        last = queries.rows(SCANNED, family=COLLECT.name, subject=subject)[0][0]
+        last = statements.rows(SCANNED, family=COLLECT.name, subject=subject)[0][0]
         if last is None or clock.now() - last > SCAN_EVERY:
             enqueue(COLLECT, subject)
 

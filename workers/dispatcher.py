@@ -18,7 +18,7 @@ from django.db import Error, connection
 
 from core import clock, failpoints
 from core.config import config
-from jobs import queries
+from jobs import queries, statements
 from jobs.catalogue import FAMILIES, LONGEST_WAIT_S
 from workers.gauges import Gauges
 from workers.tasks import Due, lying, publish
@@ -58,7 +58,9 @@ class Dispatcher:
     def round(self) -> int:
         """Publish what is due now; how many that was."""
         READ.hit()
-        sent = self._publish(queries.rows(queries.TAKE, families=self._families, rooms=self._rooms))
+        sent = self._publish(
+            statements.rows(queries.TAKE, families=self._families, rooms=self._rooms)
+        )
         if clock.monotonic() >= self._sweep_at:
             self._sweep_at = clock.monotonic() + SWEEP_EVERY_S
             sent += self.sweep()
@@ -68,15 +70,15 @@ class Dispatcher:
         """Free the leases of vanished workers, the slots of failed jobs, and what a clock put off
         that was ahead; publish again what got lost on its way.
         """
-        expired = queries.changed(
+        expired = statements.changed(
             queries.EXPIRE,
             families=self._families,
             attempts=[FAMILIES[name].attempts for name in self._families],
         )
         if expired:
             log.warning("leases expired", extra={"jobs": expired})
-        queries.changed(queries.RETIRE_SLOTS, scheduled=self._scheduled)
-        put_off = queries.changed(
+        statements.changed(queries.RETIRE_SLOTS, scheduled=self._scheduled)
+        put_off = statements.changed(
             queries.PULL_BACK,
             families=self._families,
             wait_s=LONGEST_WAIT_S,
@@ -84,7 +86,7 @@ class Dispatcher:
         )
         if put_off:
             log.warning("the clock was put back; jobs were to wait", extra={"jobs": put_off})
-        lost = queries.rows(
+        lost = statements.rows(
             queries.RESEND,
             families=self._families,
             lying=self._lying(self._families),
@@ -107,7 +109,7 @@ class Dispatcher:
             self._send(batch[1:])
         except Exception:
             # Not known which of them arrived; those that did find their row in order when they run.
-            queries.changed(queries.UNSEND, ids=[due.job_id for due in batch])
+            statements.changed(queries.UNSEND, ids=[due.job_id for due in batch])
             raise
         return len(batch)
 

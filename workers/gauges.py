@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from core import clock, metrics
 from core.config import config
-from jobs import queries
+from jobs import queries, statements
 from jobs.catalogue import FAMILIES
 from jobs.models import STATES
 from storage_nodes.models import Drive
@@ -61,15 +61,15 @@ def measure() -> None:
     metrics.jobs_waiting.values = {
         (family, state): counts.get((family, state), 0) for family in FAMILIES for state in STATES
     }
-    usage = queries.rows(USAGE, most=MOST_BUCKETS)
+    usage = statements.rows(USAGE, most=MOST_BUCKETS)
     metrics.objects_stored.values = {(name,): objects for name, objects, _ in usage}
     metrics.bytes_stored.values = {(name,): size for name, _, size in usage}
-    counted = dict(queries.rows(DRIVES))
+    counted = dict(statements.rows(DRIVES))
     metrics.drives.values = {(state,): counted.get(state, 0) for state in Drive.State.values}
-    room = queries.rows(ROOM)
+    room = statements.rows(ROOM)
     metrics.drive_size.values = {(str(number),): size for number, size, _ in room}
     metrics.drive_free.values = {(str(number),): free for number, _, free in room}
-    lag_s = queries.rows(ENCODE_LAG)[0][0]
+    lag_s = statements.rows(ENCODE_LAG)[0][0]
     metrics.encode_lag.set(0.0 if lag_s is None else float(lag_s))
-    oldest = queries.rows(JOURNAL_LAG)
+    oldest = statements.rows(JOURNAL_LAG)
     metrics.journal_lag.set(float(oldest[0][0]) if oldest else 0.0)

@@ -20,7 +20,7 @@ from typing import Any
 from django.db import transaction
 
 from core.failpoints import declare
-from jobs import queries
+from jobs import statements
 from jobs.catalogue import JOURNAL
 from jobs.enqueue import enqueue
 from jobs.step import NotYet, Step
@@ -195,6 +195,6 @@ def _tend(known: rows.State, here: Storage, done: int) -> Iterator[Step]:
             continue
         yield Step(done=done)
     with transaction.atomic():
-        queries.changed(LOCK_TIMEOUT)
+        statements.changed(LOCK_TIMEOUT)
         rows.drop_covered(KEEP_DAYS)
     rows.tended()

@@ -15,7 +15,7 @@ from uuid import UUID, uuid4
 import psycopg
 
 from core.config import config
-from jobs import queries
+from jobs import statements
 from storage_nodes.journal_format import Place
 
 # In the order in which rebuild puts them back, each by its primary key.
@@ -120,7 +120,7 @@ class State:
 
 def state(tend_s: float) -> State | None:
     """None before the first round of this database."""
-    rows = queries.rows(STATE, tend_s=tend_s)
+    rows = statements.rows(STATE, tend_s=tend_s)
     if not rows:
         return None
     row = rows[0]
@@ -142,20 +142,20 @@ def state(tend_s: float) -> State | None:
 
 def begin_lineage(known: State | None, number: int) -> None:
     """A new history, whose files are numbered above `number`; of rival beginners one wins."""
-    queries.changed(
+    statements.changed(
         BEGIN, lineage=uuid4(), number=number, known=known.lineage if known else UUID(int=0)
     )
 
 
 def changes(after: Place, most: int) -> list[tuple[int, int, str]]:
     """The next changes that nothing can come before any more, about `most`: xid, id, payload."""
-    return queries.rows(CHANGES, xid=str(after.xid), id=after.id, most=most)
+    return statements.rows(CHANGES, xid=str(after.xid), id=after.id, most=most)
 
 
 def advance(known: State, reached: Place, length: int) -> bool:
     """These changes are on drives as file `known.number + 1`; False: somebody else was faster."""
     return bool(
-        queries.changed(
+        statements.changed(
             ADVANCE,
             lineage=known.lineage,
             number=known.number,
@@ -170,22 +170,22 @@ def advance(known: State, reached: Place, length: int) -> bool:
 
 def take_number(known: State) -> Place | None:
     """Take `known.number + 1` for a snapshot; everything up to the answer will be visible in it."""
-    rows = queries.rows(TAKE_NUMBER, lineage=known.lineage, number=known.number)
+    rows = statements.rows(TAKE_NUMBER, lineage=known.lineage, number=known.number)
     return Place(*rows[0]) if rows else None
 
 
 def finish_snapshot(known: State, number: int, length: int) -> None:
     """A snapshot is complete on drives."""
-    queries.changed(FINISH, lineage=known.lineage, number=number, bytes=length)
+    statements.changed(FINISH, lineage=known.lineage, number=number, bytes=length)
 
 
 def tended() -> None:
-    queries.changed(TENDED)
+    statements.changed(TENDED)
 
 
 def drop_covered(keep_days: int) -> None:
     """Days of changes that are all on drives go."""
-    queries.rows("SELECT journal_drop_covered(%(days)s)", days=keep_days)
+    statements.rows("SELECT journal_drop_covered(%(days)s)", days=keep_days)
 
 
 class Snapshot:

@@ -8,7 +8,7 @@ from typing import Any
 from django.db import transaction
 
 from core.config import config
-from jobs import queries
+from jobs import statements
 from jobs.catalogue import PARTITIONS
 from jobs.step import Step
 from workers.context import Context
@@ -24,12 +24,12 @@ LOCK_TIMEOUT = "SET LOCAL lock_timeout = '200ms'"
 def partitions(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
     """One statement after the other, each in a transaction of its own."""
     keep_days = config().jobs.keep_days
-    statements = [f"SELECT partition_ahead('{table}', {DAYS_AHEAD})" for table in BY_DAY]
-    statements.append(f"SELECT partition_drop('job_done', {keep_days})")
+    upkeep = [f"SELECT partition_ahead('{table}', {DAYS_AHEAD})" for table in BY_DAY]
+    upkeep.append(f"SELECT partition_drop('job_done', {keep_days})")
     # What is folded is deleted row by row; the journal's days go when the journal has them.
-    statements.append("SELECT partition_drop('usage_delta', 1, true)")
-    for done, statement in enumerate(statements, start=1):
+    upkeep.append("SELECT partition_drop('usage_delta', 1, true)")
+    for done, statement in enumerate(upkeep, start=1):
         with transaction.atomic():
-            queries.changed(LOCK_TIMEOUT)
-            queries.rows(statement)
-        yield Step(done=done, total=len(statements))
+            statements.changed(LOCK_TIMEOUT)
+            statements.rows(statement)
+        yield Step(done=done, total=len(upkeep))

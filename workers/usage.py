@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from jobs import queries
+from jobs import statements
 from jobs.catalogue import USAGE
 from jobs.step import Step
 from workers.context import Context
@@ -45,7 +45,7 @@ SELECT coalesce(sum(deltas), 0)::bigint FROM sums
 def usage(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
     """Fold until nothing is left."""
     folded = cursor or 0
-    while number := queries.rows(FOLD, batch=BATCH)[0][0]:
+    while number := statements.rows(FOLD, batch=BATCH)[0][0]:
         folded += number
         yield Step(done=folded, cursor=folded)
         if number < BATCH:

@@ -17,7 +17,7 @@ from celery.worker import state
 from django.db import Error, connection
 
 from core import clock
-from jobs import queries
+from jobs import queries, statements
 from jobs.catalogue import FAMILIES
 from workers import stopping
 
@@ -44,7 +44,7 @@ class Watch:
 
 def oldest_waiting_s(families: list[str]) -> float | None:
     """For how long the longest-waiting published job of these families has been waiting."""
-    found = queries.rows(queries.OLDEST_SENT, families=families)[0][0]
+    found = statements.rows(queries.OLDEST_SENT, families=families)[0][0]
     return None if found is None else float(found)
 
 

@@ -6,11 +6,9 @@ segment's row and owing its repair (`layouts`), bytes.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
 from uuid import UUID
 
-from django.db import connection
-
+from jobs import statements
 from storage_nodes import layouts
 from storage_nodes.copies import Record
 from storage_nodes.layouts import SegmentRow
@@ -32,7 +30,7 @@ class Scope:
 
 def scope(drive: int | None) -> Scope:
     """What there is at this moment; of one drive, if one is given."""
-    rows = _ask(
+    rows = statements.rows(
         f"SELECT count(*) FILTER (WHERE {_KEPT}), max(id::text) FILTER (WHERE {_KEPT}),"
         " count(*) FILTER (WHERE state = 'writing') FROM segment"
         " WHERE %s::int IS NULL OR drives @> ARRAY[%s::int]",
@@ -72,12 +70,6 @@ def named_records(segment_id: UUID) -> list[Record]:
     """The records extents name, each once, in the order of their positions."""
     return [
         (row[0], row[1])
-        for row in _ask("SELECT * FROM named_records(%s)", segment_id)
+        for row in statements.rows("SELECT * FROM named_records(%s)", segment_id)
         if row[1] is not None
     ]
-
-
-def _ask(sql: str, *params: Any) -> list[tuple[Any, ...]]:
-    with connection.cursor() as cursor:
-        cursor.execute(sql, params)
-        return list(cursor.fetchall())

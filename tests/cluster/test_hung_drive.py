@@ -23,7 +23,7 @@ import pytest
 from core import bridge
 from core import config as configuration
 from core.ring import Ring
-from jobs import queries
+from jobs import statements
 from storage_nodes import journal_files
 from storage_nodes.node.disk import Disk, OwnedFd
 from tests.support import power
@@ -145,7 +145,9 @@ def test_the_journal_goes_on_while_one_of_its_drives_hangs(database: str, tmp_pa
                 copy_changes()
                 took.append(time.monotonic() - since)
             silent = [drive.id for drive in drives.silent()]
-        copied = queries.rows("SELECT count(*) FROM change, journal_state s WHERE change.id > s.id")
+        copied = statements.rows(
+            "SELECT count(*) FROM change, journal_state s WHERE change.id > s.id"
+        )
         files = worker_storage.run(journal_files.listed(drives.stores))
 
     assert max(took) < ROUND_S

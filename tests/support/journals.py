@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import orjson
 
-from jobs import queries
+from jobs import statements
 from storage_nodes.journal_format import Decoder, Entry, JournalFooter, JournalHeader, Place
 from storage_nodes.shard_name import JournalName
 from tests.support.drives import MemoryStorage
@@ -22,7 +22,7 @@ def settle() -> None:
     """Wait until no transaction runs that began before the latest change: the server is shared
     with other tests, and theirs count.
     """
-    wait_for(lambda: queries.rows(_SETTLED) == [(0,)], "older transactions to end")
+    wait_for(lambda: statements.rows(_SETTLED) == [(0,)], "older transactions to end")
 
 
 def copy_changes(subject: str = "", *, settled: bool = True) -> None:
@@ -39,7 +39,7 @@ def begin() -> None:
 
 
 def change(kind: str = "test", number: int = 1) -> None:
-    queries.changed(
+    statements.changed(
         "INSERT INTO change (kind, body) SELECT %(kind)s, jsonb_build_object('n', n)"
         " FROM generate_series(1, %(number)s) n",
         kind=kind,
@@ -73,4 +73,4 @@ def kinds(drives: MemoryStorage) -> list[str]:
 
 
 def reached() -> Place:
-    return Place(*queries.rows("SELECT xid::text::bigint, id FROM journal_state")[0])
+    return Place(*statements.rows("SELECT xid::text::bigint, id FROM journal_state")[0])

@@ -14,7 +14,7 @@ from django.db import connection
 from buckets import control
 from core.names import new_id
 from core.streams import Whole
-from jobs import queries
+from jobs import statements
 from objects import copy, multipart, tagging
 from objects.draft import UNCONDITIONAL, Draft
 from objects.found import DATA, NONE
@@ -32,7 +32,7 @@ from workers.journal import SNAPSHOT
 def take_snapshot() -> None:
     """A snapshot now, whether or not one is due."""
     copy_changes()
-    queries.changed(
+    statements.changed(
         "UPDATE journal_state SET segments = segments + 1, snapshot_at = now() - interval '2 d'"
     )
     copy_changes(SNAPSHOT)

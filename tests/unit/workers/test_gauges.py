@@ -7,7 +7,7 @@ import pytest
 from buckets import control
 from core import metrics
 from core.names import new_id
-from jobs import queries
+from jobs import statements
 from jobs.catalogue import USAGE
 from storage_nodes.models import Drive, Node, Zone
 from tenants import accounts
@@ -30,7 +30,7 @@ def test_waiting_jobs_are_counted_by_family_and_state():
 def test_usage_is_told_per_bucket():
     tenant = accounts.create_tenant("acme").tenant
     bucket = control.create(tenant.id, "photos", region="r")
-    queries.changed(
+    statements.changed(
         "INSERT INTO usage (bucket_id, bytes, objects, versions) VALUES (%(id)s, 7, 2, 2)"
         " ON CONFLICT (bucket_id) DO UPDATE SET bytes = 7, objects = 2",
         id=bucket.id,
@@ -60,7 +60,7 @@ def test_drives_are_counted_by_state_and_their_room_told():
 
 
 def seal(policy: str) -> None:
-    queries.changed(
+    statements.changed(
         "INSERT INTO segment (id, storage_policy, layout, state, epoch, drives, sealed_at)"
         " VALUES (%(id)s, %(policy)s, 'replicated', 'sealed', 1, '{1,2,3}',"
         " now() - interval '1 hour')",
@@ -92,7 +92,7 @@ def test_a_segment_that_is_never_coded_is_none():
 
 
 def test_a_change_that_is_in_no_file_of_the_journal_is_a_lag():
-    queries.changed("INSERT INTO change (kind, at) VALUES ('old', now() - interval '1 hour')")
+    statements.changed("INSERT INTO change (kind, at) VALUES ('old', now() - interval '1 hour')")
 
     measure()
 
@@ -100,8 +100,8 @@ def test_a_change_that_is_in_no_file_of_the_journal_is_a_lag():
 
 
 def test_what_is_in_a_file_of_the_journal_is_none():
-    queries.changed("INSERT INTO change (kind, at) VALUES ('old', now() - interval '1 hour')")
-    queries.changed(
+    statements.changed("INSERT INTO change (kind, at) VALUES ('old', now() - interval '1 hour')")
+    statements.changed(
         "INSERT INTO journal_state (lineage, origin, number, xid, id) SELECT gen_random_uuid(), '',"
         " 1, pg_current_xact_id(), max(id) FROM change"
     )

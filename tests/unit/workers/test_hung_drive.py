@@ -12,7 +12,7 @@ import pytest
 
 from core import bridge
 from core.errors import NodeUnreachable
-from jobs import queries
+from jobs import statements
 from storage_nodes import layouts
 from storage_nodes.journal_files import drives_for
 from storage_nodes.placement import place, replace
@@ -74,7 +74,7 @@ def real(node: RunningNode, numbers: Iterator[int]) -> Iterator[Real]:
 def begin_untended() -> None:
     """A history, whose files get no copies put back in this test."""
     begin()
-    queries.changed("UPDATE journal_state SET tended = now()")
+    statements.changed("UPDATE journal_state SET tended = now()")
 
 
 def journal_drive(drives: MemoryStorage) -> int:
@@ -181,7 +181,7 @@ def test_copies_it_went_without_are_made_up_for_elsewhere(
     change()
     with real.disk.hung():
         copy_changes()
-        queries.changed("UPDATE journal_state SET tended = NULL")
+        statements.changed("UPDATE journal_state SET tended = NULL")
         copy_changes()
 
     assert [len(copies) for copies in files(drives).values()] == [4]

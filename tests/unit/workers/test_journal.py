@@ -11,7 +11,7 @@ import pytest
 from buckets import control
 from core import failpoints
 from core.errors import FailpointRaised
-from jobs import queries
+from jobs import statements
 from storage_nodes.journal_format import START
 from storage_nodes.shard_name import FileName, JournalName
 from tenants import accounts
@@ -179,7 +179,7 @@ def test_a_snapshot_that_stopped_before_it_counted_is_taken_again(drives: Memory
 
     assert len(files(drives, "snap")) == 2
     newest = max(files(drives, "snap")).number
-    assert queries.rows("SELECT snapshot FROM journal_state") == [(newest,)]
+    assert statements.rows("SELECT snapshot FROM journal_state") == [(newest,)]
 
 
 def test_of_two_rounds_at_once_one_counts_and_nothing_is_lost(drives: MemoryStorage) -> None:
@@ -200,18 +200,18 @@ def test_of_two_rounds_at_once_one_counts_and_nothing_is_lost(drives: MemoryStor
 
 
 def test_places_and_segments_enter_the_journal_when_they_change(database: str) -> None:
-    queries.changed("INSERT INTO zone (name) VALUES ('east')")
+    statements.changed("INSERT INTO zone (name) VALUES ('east')")
     segment = (
         "INSERT INTO segment (id, storage_policy, layout, state, owner, lease_until, drives,"
         " confirmed) VALUES (gen_random_uuid(), 'ec-6-3', 'replicated', 'open', 'me', now(),"
         " '{1,2,3}', '{0,0,0}')"
     )
-    queries.changed(segment)
-    queries.changed("UPDATE segment SET lease_until = now() + interval '1 hour'")
-    queries.changed("UPDATE segment SET confirmed = '{1,1,1}', size = 1")
-    queries.changed("DELETE FROM segment")
+    statements.changed(segment)
+    statements.changed("UPDATE segment SET lease_until = now() + interval '1 hour'")
+    statements.changed("UPDATE segment SET confirmed = '{1,1,1}', size = 1")
+    statements.changed("DELETE FROM segment")
 
-    found = queries.rows(
+    found = statements.rows(
         "SELECT kind, body ->> 'table', body ->> 'operation' FROM change"
         " WHERE kind IN ('place', 'segment') ORDER BY seq"
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from core.errors import QuorumNotMet
-from jobs import queries
+from jobs import statements
 from storage_nodes.shard_name import JournalName
 from tests.support.drives import MemoryStorage
 from tests.support.journals import begin, change, copy_changes, files, kinds, reached
@@ -26,7 +26,7 @@ def test_a_failing_drive_is_left_out_and_made_up_for(drives: MemoryStorage) -> N
     assert len(files(drives)[name]) == 3
 
     drives.only_reads(holder)
-    queries.changed("UPDATE journal_state SET tended = NULL")
+    statements.changed("UPDATE journal_state SET tended = NULL")
     copy_changes()
 
     assert [len(copies) for copies in files(drives).values()] == [4]
@@ -51,7 +51,7 @@ def test_a_lost_drives_copies_are_put_elsewhere(drives: MemoryStorage) -> None:
     copy_changes()
     [holder, *_] = [n for n, store in drives.everything.items() if store.shards]
     drives.lose(holder)
-    queries.changed("UPDATE journal_state SET tended = NULL")
+    statements.changed("UPDATE journal_state SET tended = NULL")
     copy_changes()
 
     copies = [*files(drives).values(), *files(drives, "snap").values()]
@@ -68,7 +68,7 @@ def test_a_damaged_copy_is_never_the_source_of_another(drives: MemoryStorage) ->
         if isinstance(name, JournalName):
             held[200] ^= 1
     drives.lose(second)
-    queries.changed("UPDATE journal_state SET tended = NULL")
+    statements.changed("UPDATE journal_state SET tended = NULL")
     copy_changes()
 
     [copies] = files(drives).values()
@@ -78,16 +78,16 @@ def test_a_damaged_copy_is_never_the_source_of_another(drives: MemoryStorage) ->
 
 def test_a_snapshot_is_owed_when_the_files_have_grown(drives: MemoryStorage) -> None:
     begin()
-    queries.changed("DELETE FROM job")
+    statements.changed("DELETE FROM job")
     change()
     copy_changes()
-    assert queries.rows(OWED) == []
+    assert statements.rows(OWED) == []
 
-    queries.changed("UPDATE journal_state SET bytes = %(almost)s", almost=LEAST_BYTES - 1)
+    statements.changed("UPDATE journal_state SET bytes = %(almost)s", almost=LEAST_BYTES - 1)
     change()
     copy_changes()
 
-    assert queries.rows(OWED) == [(SNAPSHOT,)]
+    assert statements.rows(OWED) == [(SNAPSHOT,)]
 
 
 def test_what_the_second_newest_snapshot_made_needless_is_trashed(drives: MemoryStorage) -> None:
@@ -95,10 +95,10 @@ def test_what_the_second_newest_snapshot_made_needless_is_trashed(drives: Memory
     change("oldest")
     for kind in ("old", "new", "newest"):
         copy_changes()
-        queries.changed("UPDATE journal_state SET snapshot_at = now() - interval '2 days'")
+        statements.changed("UPDATE journal_state SET snapshot_at = now() - interval '2 days'")
         copy_changes(SNAPSHOT)
         change(kind)
-    queries.changed("UPDATE journal_state SET tended = NULL")
+    statements.changed("UPDATE journal_state SET tended = NULL")
     copy_changes()
 
     assert len(files(drives, "snap")) == 2
@@ -113,27 +113,27 @@ def test_a_database_put_back_begins_a_history_of_its_own(drives: MemoryStorage) 
         change()
         copy_changes()
     newest = max(files(drives)).number
-    lineage = queries.rows("SELECT lineage FROM journal_state")
-    queries.changed("UPDATE journal_state SET number = 1, tended = NULL")
+    lineage = statements.rows("SELECT lineage FROM journal_state")
+    statements.changed("UPDATE journal_state SET number = 1, tended = NULL")
     copy_changes()
     begin()
 
-    assert queries.rows("SELECT lineage FROM journal_state") != lineage
+    assert statements.rows("SELECT lineage FROM journal_state") != lineage
     assert max(files(drives, "snap")).number > newest
 
 
 def test_a_restored_backup_begins_a_history_of_its_own(drives: MemoryStorage) -> None:
     begin()
-    queries.changed("UPDATE journal_state SET origin = 'another timeline'")
+    statements.changed("UPDATE journal_state SET origin = 'another timeline'")
     copy_changes()
 
-    assert queries.rows("SELECT snapshot FROM journal_state") == [(None,)]
+    assert statements.rows("SELECT snapshot FROM journal_state") == [(None,)]
 
 
 def days(database: str) -> set[str]:
     return {
         row[0]
-        for row in queries.rows(
+        for row in statements.rows(
             "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'change'::regclass"
         )
     }
@@ -145,24 +145,24 @@ def test_days_go_only_when_all_their_changes_are_on_drives(
     begin()
     for day in ("2020-01-01", "2020-01-02"):
         name = f"change_{day.replace('-', '')}"
-        queries.changed(
+        statements.changed(
             f"CREATE TABLE {name} PARTITION OF change FOR VALUES"
             f" FROM ('{day}') TO (date '{day}' + 1)"
         )
-    queries.changed("INSERT INTO change (kind, at) VALUES ('copied', '2020-01-01')")
-    queries.changed("UPDATE journal_state SET tended = now()")
+    statements.changed("INSERT INTO change (kind, at) VALUES ('copied', '2020-01-01')")
+    statements.changed("UPDATE journal_state SET tended = now()")
     copy_changes()
-    queries.changed("INSERT INTO change (kind, at) VALUES ('new', '2020-01-02')")
-    queries.rows("SELECT journal_drop_covered(3)")
+    statements.changed("INSERT INTO change (kind, at) VALUES ('new', '2020-01-02')")
+    statements.rows("SELECT journal_drop_covered(3)")
 
     assert "change_20200101" not in days(database)
     assert "change_20200102" in days(database)
 
 
 def test_no_day_goes_before_the_journal_began(database: str) -> None:
-    queries.changed(
+    statements.changed(
         "CREATE TABLE change_20200101 PARTITION OF change"
         " FOR VALUES FROM ('2020-01-01') TO ('2020-01-02')"
     )
 
-    assert queries.rows("SELECT journal_drop_covered(3)") == [(0,)]
+    assert statements.rows("SELECT journal_drop_covered(3)") == [(0,)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jobs import queries
+from jobs import statements
 from jobs.catalogue import PARTITIONS
 from tests.support.work import owe
 from workers.partitions import BY_DAY, DAYS_AHEAD
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.usefixtures("database")
 def test_the_coming_days_are_prepared(table: str):
     assert run_job(owe(PARTITIONS, "test")) == "done"
 
-    (number,) = queries.rows(
+    (number,) = statements.rows(
         "SELECT count(*) FROM pg_inherits WHERE inhparent = %(table)s::regclass", table=table
     )[0]
     # The DEFAULT partition, today (unless its rows lay there already) and the days ahead.

@@ -9,7 +9,7 @@ from django.db import connection
 
 from buckets import control
 from core.names import new_id
-from jobs import queries
+from jobs import statements
 from jobs.catalogue import USAGE
 from tenants import accounts
 from tests.support.work import job, owe
@@ -26,7 +26,7 @@ def bucket():
 
 
 def delta(bucket_id: object, size: int, number: int = 1) -> None:
-    queries.changed(
+    statements.changed(
         "INSERT INTO usage_delta (bucket_id, bytes, objects, versions)"
         " SELECT %(bucket)s, %(size)s, 1, 1 FROM generate_series(1, %(number)s)",
         bucket=bucket_id,
@@ -36,7 +36,7 @@ def delta(bucket_id: object, size: int, number: int = 1) -> None:
 
 
 def usage_of(bucket_id: object) -> list[tuple[int, int, int]]:
-    return queries.rows(
+    return statements.rows(
         "SELECT bytes, objects, versions FROM usage WHERE bucket_id = %(bucket)s", bucket=bucket_id
     )
 
@@ -48,7 +48,7 @@ def test_deltas_are_folded_into_the_buckets_usage(bucket):
     assert run_job(owe(USAGE, "test")) == "done"
 
     assert usage_of(bucket) == [(26, 4, 4)]
-    assert queries.rows("SELECT count(*) FROM usage_delta") == [(0,)]
+    assert statements.rows("SELECT count(*) FROM usage_delta") == [(0,)]
 
 
 def test_a_long_backlog_is_folded_in_turns(bucket):
@@ -87,7 +87,7 @@ def test_deltas_of_a_bucket_that_is_gone_vanish():
 
     assert run_job(owe(USAGE, "test")) == "done"
 
-    assert queries.rows("SELECT count(*) FROM usage_delta") == [(0,)]
+    assert statements.rows("SELECT count(*) FROM usage_delta") == [(0,)]
 
 
 def test_folds_at_once_count_each_delta_once(bucket):
@@ -98,7 +98,7 @@ def test_folds_at_once_count_each_delta_once(bucket):
         try:
             connection.ensure_connection()
             together.wait(60)
-            while queries.rows(FOLD, batch=50)[0][0]:
+            while statements.rows(FOLD, batch=50)[0][0]:
                 pass
         finally:
             connection.close()
@@ -109,7 +109,7 @@ def test_folds_at_once_count_each_delta_once(bucket):
     for thread in threads:
         thread.join()
     # A fold that found only locked rows ended early; its rows were another's.
-    while queries.rows(FOLD, batch=50)[0][0]:
+    while statements.rows(FOLD, batch=50)[0][0]:
         pass
 
     assert usage_of(bucket) == [(1000, 1000, 1000)]

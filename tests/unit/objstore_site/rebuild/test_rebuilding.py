@@ -19,7 +19,7 @@ from django.core.management.base import CommandError
 
 from core import config as configuration
 from core.errors import ConfigurationError
-from jobs import queries
+from jobs import statements
 from objects import stale_uploads
 from objstore_site.rebuild.rebuilding import rebuild
 from storage_nodes.journal_format import parse_header
@@ -128,12 +128,12 @@ def test_uploads_that_were_forgotten_stay_forgotten(source: Source) -> None:
 
 def test_duplicates_are_harmless(source: Source) -> None:
     bucket = source.bucket("Enabled")
-    reached = queries.rows("SELECT number, xid::text, id FROM journal_state")[0]
+    reached = statements.rows("SELECT number, xid::text, id FROM journal_state")[0]
     for number in range(4):
         source.do(bucket, "put", f"key-{number}", b"x")
         copy_changes()
     # As if every round had been taken for lost: all is copied again, as files of the same numbers.
-    queries.changed(
+    statements.changed(
         "UPDATE journal_state SET number = %(n)s, xid = %(x)s::text::xid8, id = %(i)s",
         n=reached[0],
         x=reached[1],
@@ -240,7 +240,7 @@ def test_a_rebuilt_database_goes_on(source: Source) -> None:
     """Sequences are above everything that was; its own journal begins with a snapshot."""
     source.story(8, "Enabled", steps=15)
     before = {
-        name: queries.rows(f"SELECT last_value FROM {name}")[0][0]
+        name: statements.rows(f"SELECT last_value FROM {name}")[0][0]
         for name in ("version_seq", "revision_seq", "change_id_seq", "layout_epoch_seq")
     }
     numbers = [*source.journal(), *source.journal("snap")]

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from core.names import new_id
-from jobs import queries
+from jobs import statements
 from objstore_site.rebuild.report import Report
 from storage_nodes.shard_name import ShardName
 from tests.support.drives import CLUSTER, SealedPack
@@ -111,7 +111,7 @@ def test_a_shard_in_the_trash_that_is_needed_comes_back(source: Source, pack: Se
     name = ShardName(pack.id, 1, 0)
     store = source.storage.everything[1]
     held = store.shards.pop(name)
-    store.trashed[name] = (queries.rows("SELECT now()")[0][0], held)
+    store.trashed[name] = (statements.rows("SELECT now()")[0][0], held)
 
     report = source.rebuild()
 
@@ -123,7 +123,9 @@ def test_the_layout_of_the_lost_seconds_is_taken_when_the_older_one_is_gone(
     source: Source, pack: SealedPack
 ) -> None:
     perform(encode, pack.id)
-    coded = queries.rows("SELECT epoch, drives, size FROM segment WHERE id = %(i)s", i=pack.id)[0]
+    coded = statements.rows("SELECT epoch, drives, size FROM segment WHERE id = %(i)s", i=pack.id)[
+        0
+    ]
     for drive in (1, 2, 3):
         for index in range(3):
             source.storage.everything[drive].shards.pop(ShardName(pack.id, 1, index), None)
@@ -177,7 +179,7 @@ def test_shards_of_a_segment_nobody_knows_are_kept_apart(source: Source) -> None
 
 
 def test_an_uncommitted_uploads_shards_are_kept_apart(source: Source, pack: SealedPack) -> None:
-    queries.changed(
+    statements.changed(
         "UPDATE segment SET state = 'writing', owner = 'me', lease_until = now() WHERE id = %(i)s",
         i=pack.id,
     )
@@ -194,7 +196,7 @@ def _open_pack(source: Source, known: UUID, unknown: UUID) -> UUID:
     for index, drive in enumerate(pack.copies.drives):
         shards = source.storage.everything[drive].shards
         shards[pack.name(index)] = bytearray(pack.file(index))
-    queries.changed(
+    statements.changed(
         "INSERT INTO segment (id, storage_policy, layout, state, owner, lease_until, drives)"
         " VALUES (%(i)s, 'ec-6-3', 'replicated', 'open', 'me', now(), '{1,2,3}')",
         i=pack.segment,
