@@ -54,7 +54,7 @@ format: venv-dev ## Rewrite files in the house format and mend what can be mende
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
 
-types: venv-dev ## mypy, strict on core, jobs, storage_nodes, objects, s3
+types: venv-dev ## mypy, strict on core, jobs, storage_nodes, objects, s3, workers
 	$(VENV)/bin/mypy
 
 bench: venv ## Measure a store of its own; ARGS="--full", or ARGS=--yardsticks: beside s3rver and moto

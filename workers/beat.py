@@ -17,7 +17,7 @@ from jobs.catalogue import FAMILIES
 
 log = logging.getLogger(__name__)
 
-TICK_S = 1.0
+TICK_S = 1
 
 
 def queue_due() -> list[str]:

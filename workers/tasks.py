@@ -34,7 +34,7 @@ class Due:
     family: str
 
 
-def _task(family: Family) -> Task:
+def _task(family: Family) -> Task[[str], None]:
     @shared_task(name=family.task)
     def run(job_id: str) -> None:
         close_old_connections()
@@ -55,7 +55,7 @@ def _write_metrics() -> None:
         log.warning("metrics cannot be written", extra={"why": str(why)})
 
 
-TASKS: dict[str, Task] = {family.name: _task(family) for family in FAMILIES.values()}
+TASKS: dict[str, Task[[str], None]] = {family.name: _task(family) for family in FAMILIES.values()}
 
 
 def publish(batch: Sequence[Due]) -> None:
@@ -63,7 +63,7 @@ def publish(batch: Sequence[Due]) -> None:
     with current_app.producer_or_acquire() as producer:
         for due in batch:
             TASKS[due.family].apply_async(
-                args=[str(due.job_id)],
+                args=(str(due.job_id),),
                 queue=FAMILIES[due.family].queue,
                 producer=producer,
                 retry=False,
