@@ -29,6 +29,9 @@ COPIES = policy("rep-4")
 # Copies that must be durable before the journal counts them, on a cluster that has as many drives.
 ENOUGH = 3
 _PIECE = 4 << 20
+# What a drive has taken is made durable this often: one flush of a whole snapshot would take longer
+# than any drive is waited for.
+SYNC_EVERY = 32 << 20
 # What may be wrong with one drive; the others carry on.
 TROUBLE = (StoreError, OSError)
 
@@ -62,6 +65,7 @@ class Writing:
         self._files = files
         self._enough = enough
         self._at = 0
+        self._unsynced = 0
 
     @classmethod
     async def begin(cls, stores: Stores, drives: Sequence[int], name: JournalName) -> "Writing":
@@ -80,11 +84,17 @@ class Writing:
         """The next bytes, to every drive."""
         at = self._at
 
+        size = sum(map(len, pieces))
+        self._unsynced += size
+        is_time = self._unsynced >= SYNC_EVERY
+
         async def write(drive: int) -> None:
-            await self._files[drive].write(at, pieces)
+            await self._files[drive].write(at, pieces, sync=is_time)
 
         await self._do(write)
-        self._at += sum(map(len, pieces))
+        self._at += size
+        if is_time:
+            self._unsynced = 0
 
     async def publish(self) -> list[int]:
         """Durable under its name on the drives told."""
@@ -174,12 +184,14 @@ async def _copy(source: ShardStore, target: ShardStore, name: JournalName) -> No
     try:
         file = await target.create(name, purpose="shard", size_bytes=reader.size)
         try:
-            decoder, at = Decoder(reader.size), 0
+            decoder, at, synced = Decoder(reader.size), 0, 0
             while piece := await reader.read(at, _PIECE):
                 for _ in decoder.feed(piece):
                     pass
-                await file.write(at, [piece])
+                is_time = at + len(piece) - synced >= SYNC_EVERY
+                await file.write(at, [piece], sync=is_time)
                 at += len(piece)
+                synced = at if is_time else synced
             decoder.finish()
             await file.publish()
         except BaseException:

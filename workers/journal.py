@@ -19,6 +19,7 @@ from typing import Any
 
 from django.db import transaction
 
+from core import clock
 from core.failpoints import declare
 from jobs import statements
 from jobs.catalogue import JOURNAL
@@ -41,6 +42,8 @@ MOST_CHANGES = 20_000
 LEAST_BYTES = 16 << 20
 MOST_SEGMENTS = 10_000
 TEND_EVERY_S = 60.0
+# How long a round tends: changes go first, and the next round, two seconds later, goes on.
+TEND_FOR_S = 10.0
 # Old enough that no reader of changes (an operator, an event cursor) still looks there.
 KEEP_DAYS = 3
 AGAIN_AFTER_S = 2.0
@@ -186,6 +189,7 @@ def _tend(known: rows.State, here: Storage, done: int) -> Iterator[Step]:
         rows.begin_lineage(known, newest)
         return
     wanted = _drives(here)
+    began = clock.monotonic()
     for name, held in sorted(found.items()):
         if known.previous_snapshot is not None and name.number < known.previous_snapshot:
             run(journal_files.trash(here.stores, name, held))
@@ -193,7 +197,9 @@ def _tend(known: rows.State, here: Storage, done: int) -> Iterator[Step]:
             run(journal_files.mend(here.stores, name, held, wanted))
         else:
             continue
-        yield Step(done=done)
+        yield Step(done=done, cursor=done)
+        if clock.monotonic() - began >= TEND_FOR_S:
+            return
     with transaction.atomic():
         statements.changed(LOCK_TIMEOUT)
         rows.drop_covered(KEEP_DAYS)

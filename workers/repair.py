@@ -238,16 +238,16 @@ async def _restore_copies(
 ) -> Restored:
     """Write the wanted copies.
 
-    While a record verifies nowhere, copies that are gone are made with all the others: a segment
-    has thousands. One that can be read stays as it is: another would be no better.
+    While a record verifies nowhere, a copy is made with all the others, a segment has thousands, if
+    the one it replaces can never come back. Any other may have that record when it does.
     """
     stores = here.stores
     space = await copies.read(shards, stores, takes_losses=True)
     done = list(targets)
     if space.lost:
-        held = wanted.keys() - space.unreadable
-        done = [index for index in targets if index not in held]
-        wanted = {index: drive for index, drive in wanted.items() if index not in held}
+        final = {index for index in wanted if await _is_lost_for_good(shards, index, here)}
+        done = [index for index in targets if index in final or index not in wanted]
+        wanted = {index: drive for index, drive in wanted.items() if index in final}
         lost = set(space.lost)
         shards = replace(shards, records=[one for one in shards.records if one not in lost])
     for index, drive in wanted.items():
@@ -263,6 +263,17 @@ async def _restore_copies(
             shards, space.content, header, stores[drive], is_in_the_way=index in in_the_way
         )
     return Restored(done, dict.fromkeys(space.damaged - wanted.keys(), "corrupt"))
+
+
+async def _is_lost_for_good(shards: Copies, index: int, here: Storage) -> bool:
+    """Whether nobody will ever read this copy again: a drive that is gone may come back."""
+    drive = shards.drives[index]
+    if drive == 0 or here.is_removed(drive):
+        return True
+    try:
+        return await here.stores[drive].stat(_name(shards, index)) is None
+    except (StoreError, OSError, KeyError):
+        return False
 
 
 def _settle(row: SegmentRow, index: int, drive: int) -> None:

@@ -36,6 +36,7 @@ class MemoryStorage:
         self.everything = {n: MemoryShardStore() for n in range(1, drives + 1)}
         self._drives = {n: MemoryDrive(n, f"zone-{n % zones}") for n in self.everything}
         self.lost: set[int] = set()
+        self._removed: set[int] = set()
         self._instead: dict[int, ShardStore] = {}
         self._read_only: set[int] = set()
         self._unreachable: set[int] = set()
@@ -65,7 +66,7 @@ class MemoryStorage:
         return drive in self.lost
 
     def is_removed(self, drive: int) -> bool:
-        return False
+        return drive in self._removed
 
     def lose(self, *drives: int) -> None:
         """The drives and all that was on them are gone for good."""
@@ -73,8 +74,17 @@ class MemoryStorage:
             self.lost.add(drive)
             self.everything[drive] = MemoryShardStore()
 
-    def bring_back(self, drive: int) -> None:
-        self.lost.discard(drive)
+    def miss(self, *drives: int) -> None:
+        """The drives are gone, for all anybody knows; what is on them may come back."""
+        self.lost.update(drives)
+
+    def remove(self, *drives: int) -> None:
+        """The drives are gone, and an operator says that they stay so."""
+        self.lose(*drives)
+        self._removed.update(drives)
+
+    def bring_back(self, *drives: int) -> None:
+        self.lost.difference_update(drives)
 
     def attend(self, attend: Attend, *drives: int) -> None:
         """Somebody attends to what is done on these drives, or on all."""

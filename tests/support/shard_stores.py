@@ -1,6 +1,6 @@
 """Shards written to and read from a ShardStore whole, and a drive that is attended."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 from storage_nodes.shard_name import FileName
 from storage_nodes.stores.base import Buffer, Purpose, ShardStore
@@ -23,7 +23,7 @@ async def content(store: ShardStore, name: FileName) -> bytes:
         await reader.close()
 
 
-# Told of a step (`create`, `open` or `read`) and of the file's name.
+# Told of a step (`create`, `open`, `read`, or `sync` of a write) and of the file's name.
 Attend = Callable[[str, FileName], Awaitable[None]]
 
 
@@ -47,14 +47,26 @@ class AttendedStore(MemoryShardStore):
         uncached: bool = False,
     ) -> MemoryShardFile:
         await self._attend("create", name)
-        return await super().create(
+        made = await super().create(
             name, purpose=purpose, size_bytes=size_bytes, header=header, uncached=uncached
         )
+        return _AttendedFile(made, self._attend)
 
     async def open(self, name: FileName) -> MemoryShardReader:
         await self._attend("open", name)
         await super().open(name)
         return _AttendedReader(self, name, self._attend)
+
+
+class _AttendedFile(MemoryShardFile):
+    def __init__(self, made: MemoryShardFile, attend: Attend) -> None:
+        self.__dict__.update(made.__dict__)
+        self._attend = attend
+
+    async def write(self, offset: int, buffers: Sequence[Buffer], *, sync: bool = False) -> None:
+        await super().write(offset, buffers, sync=sync)
+        if sync:
+            await self._attend("sync", self.name)
 
 
 class _AttendedReader(MemoryShardReader):

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 import pytest
 
+from core import clock
 from core.errors import QuorumNotMet
 from jobs import statements
-from storage_nodes.shard_name import JournalName
+from storage_nodes.shard_name import FileName, JournalName
+from tests.support.clock import FakeClock
 from tests.support.drives import MemoryStorage
 from tests.support.journals import begin, change, copy_changes, files, kinds, reached
-from workers.journal import LEAST_BYTES, SNAPSHOT
+from workers.journal import LEAST_BYTES, SNAPSHOT, TEND_FOR_S
 
 OWED = "SELECT subject FROM job WHERE family = 'journal'"
 
@@ -57,6 +59,38 @@ def test_a_lost_drives_copies_are_put_elsewhere(drives: MemoryStorage) -> None:
     copies = [*files(drives).values(), *files(drives, "snap").values()]
     assert [len(each) for each in copies] == [4, 4]
     assert all(len(set(each)) == 1 for each in copies)
+
+
+def test_changes_go_before_the_rest_of_a_long_upkeep(drives: MemoryStorage) -> None:
+    begin()
+    for _ in range(2):
+        change()
+        copy_changes()
+    [holder, *_] = [n for n, store in drives.everything.items() if store.shards]
+    drives.lose(holder)
+    statements.changed("UPDATE journal_state SET tended = NULL")
+
+    def short() -> int:
+        copies = [*files(drives).values(), *files(drives, "snap").values()]
+        return sum(len(each) < 4 for each in copies)
+
+    with clock.use(FakeClock()) as fake:
+        assert isinstance(fake, FakeClock)
+
+        async def takes_long(step: str, name: FileName) -> None:
+            if step == "open":
+                fake.advance(TEND_FOR_S)
+
+        drives.attend(takes_long)
+        left = []
+        while not left or left[-1]:
+            change()
+            before = reached()
+            copy_changes()
+            assert reached() != before
+            left.append(short())
+
+    assert left == [2, 1, 0]
 
 
 def test_a_damaged_copy_is_never_the_source_of_another(drives: MemoryStorage) -> None:

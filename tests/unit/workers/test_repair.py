@@ -108,16 +108,20 @@ def test_a_lost_copy_of_a_sealed_segment_is_put_back(drives):
     assert {v: payload_of(drives, v) for v in pack.payloads} == pack.payloads
 
 
-def test_a_lost_copy_is_put_back_with_every_record_but_one_that_verifies_nowhere(drives):
+def spoil_in(drives, row, version, *copies):
+    """The version's record does not verify in these copies, and that is known."""
+    for index in copies:
+        at = HEADER_SIZE + located(version)[1] + 70
+        drives.file(row.drives[index], row.id, row.epoch, index)[at] ^= 1
+        layouts.noticed(row, index, "corrupt")
+
+
+def test_a_copy_removed_is_put_back_with_every_record_but_one_that_verifies_nowhere(drives):
     pack = big(drives)
     row = layouts.segment(pack.id)
     gone, *rest = list(pack.payloads)
-    kept = (0, 1)
-    for index in kept:
-        at = HEADER_SIZE + located(gone)[1] + 70
-        drives.file(row.drives[index], row.id, row.epoch, index)[at] ^= 1
-        layouts.noticed(row, index, "corrupt")
-    drives.lose(row.drives[2])
+    spoil_in(drives, row, gone, 0, 1)
+    drives.remove(row.drives[2])
 
     for _ in range(2):
         with pytest.raises(NotYet, match="from no copy"):
@@ -131,6 +135,41 @@ def test_a_lost_copy_is_put_back_with_every_record_but_one_that_verifies_nowhere
     forget(gone)
     perform(encode.encode, pack.id)
     assert {v: payload_of(drives, v) for v in rest} == {v: pack.payloads[v] for v in rest}
+
+
+def test_a_copy_that_may_come_back_is_waited_for_while_it_alone_may_have_a_record(drives):
+    pack = big(drives)
+    row = layouts.segment(pack.id)
+    spoil_in(drives, row, next(iter(pack.payloads)), 0, 1)
+    drives.miss(row.drives[2])
+
+    with pytest.raises(NotYet, match="from no copy"):
+        perform(repair.repair, pack.id)
+
+    assert layouts.segment(pack.id).drives == row.drives
+    drives.bring_back(row.drives[2])
+    perform(repair.repair, pack.id)
+    perform(encode.encode, pack.id)
+    assert {v: payload_of(drives, v) for v in pack.payloads} == pack.payloads
+
+
+def test_a_short_copy_alone_replaces_none_of_the_longer_ones_that_are_away(drives):
+    """The first was closed early: the last record is in the two others only."""
+    pack = big(drives)
+    row = layouts.segment(pack.id)
+    at = HEADER_SIZE + located(list(pack.payloads)[-1])[1]
+    del drives.file(row.drives[0], row.id, row.epoch, 0)[at:]
+    layouts.noticed(row, 0, "missing")
+    drives.miss(*row.drives[1:])
+
+    with pytest.raises(NotYet, match="from no copy"):
+        perform(repair.repair, pack.id)
+
+    assert layouts.segment(pack.id).drives == row.drives
+    drives.bring_back(*row.drives[1:])
+    perform(repair.repair, pack.id)
+    perform(encode.encode, pack.id)
+    assert {v: payload_of(drives, v) for v in pack.payloads} == pack.payloads
 
 
 def test_shards_that_cannot_be_asked_are_left_alone(drives):
