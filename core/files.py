@@ -25,7 +25,12 @@ def create_durably(path: Path, text: str) -> None:
 
 def replace_durably(path: Path, text: str) -> None:
     """The file has this text, whatever it had before."""
-    _draft(path, text).replace(path)
+    draft = _draft(path, text)
+    try:
+        draft.replace(path)
+    except BaseException:
+        draft.unlink()
+        raise
     _sync_folder(path)
 
 

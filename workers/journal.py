@@ -14,7 +14,7 @@ begins with one: until it is complete there is nothing its changes could follow.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 from django.db import transaction
@@ -42,8 +42,8 @@ MOST_CHANGES = 20_000
 LEAST_BYTES = 16 << 20
 MOST_SEGMENTS = 10_000
 TEND_EVERY_S = 60.0
-# How long a round tends: changes go first, and the next round, two seconds later, goes on.
-TEND_FOR_S = 10.0
+# How long new changes wait at most while a round tends, but for the file being mended.
+COPY_EVERY_S = 2.0
 # Old enough that no reader of changes (an operator, an event cursor) still looks there.
 KEEP_DAYS = 3
 AGAIN_AFTER_S = 2.0
@@ -71,13 +71,8 @@ def journal(subject: str, cursor: Any, context: Context) -> Iterator[Step]:
     if known.snapshot is None:
         enqueue(JOURNAL, SNAPSHOT)
         return
-    done = cursor or 0
-    while copied := _copy(known, here):
-        done += copied
-        yield Step(done=done, cursor=done)
-        known = _lineage(here)
-        if copied < MOST_CHANGES:
-            break
+    done = yield from _copy_all(here, cursor or 0)
+    known = _lineage(here)
     if _snapshot_is_due(known):
         enqueue(JOURNAL, SNAPSHOT)
     if known.to_be_tended:
@@ -96,6 +91,16 @@ def _lineage(here: Storage) -> rows.State:
         known = rows.state(TEND_EVERY_S)
         assert known is not None
     return known
+
+
+def _copy_all(here: Storage, done: int) -> Generator[Step, None, int]:
+    """What is new into files, up to the first that is not full; how many changes in all."""
+    while copied := _copy(_lineage(here), here):
+        done += copied
+        yield Step(done=done, cursor=done)
+        if copied < MOST_CHANGES:
+            break
+    return done
 
 
 def _copy(known: rows.State, here: Storage) -> int:
@@ -189,7 +194,7 @@ def _tend(known: rows.State, here: Storage, done: int) -> Iterator[Step]:
         rows.begin_lineage(known, newest)
         return
     wanted = _drives(here)
-    began = clock.monotonic()
+    copied_at = clock.monotonic()
     for name, held in sorted(found.items()):
         if known.previous_snapshot is not None and name.number < known.previous_snapshot:
             run(journal_files.trash(here.stores, name, held))
@@ -198,8 +203,9 @@ def _tend(known: rows.State, here: Storage, done: int) -> Iterator[Step]:
         else:
             continue
         yield Step(done=done, cursor=done)
-        if clock.monotonic() - began >= TEND_FOR_S:
-            return
+        if clock.monotonic() - copied_at >= COPY_EVERY_S:
+            done = yield from _copy_all(here, done)
+            copied_at = clock.monotonic()
     with transaction.atomic():
         statements.changed(LOCK_TIMEOUT)
         rows.drop_covered(KEEP_DAYS)
